@@ -1,0 +1,112 @@
+"""What crosses the border of core: one camera frame in, one perception out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.camera import Intrinsics
+
+SOURCE_NONE = 0
+SOURCE_SENSOR = 1
+SOURCE_NETWORK = 2
+SOURCE_FUSED = 3
+
+
+@dataclass(frozen=True)
+class ReferenceDepth:
+    """A sensor's depth image, registered to the colour image.
+
+    Attributes:
+        depth_m: H×W float32 z-depth in metres; NaN where there is no reading.
+        stamp_ns: Acquisition time, nanoseconds.
+        frame_id: Optical frame that the depth is expressed in.
+        intrinsics: Calibration of the depth image, None where none was given.
+    """
+
+    depth_m: npt.NDArray[np.float32]
+    stamp_ns: int
+    frame_id: str
+    intrinsics: Intrinsics | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One colour image with what came with it.
+
+    Attributes:
+        rgb: H×W×3 uint8 RGB.
+        stamp_ns: Acquisition time, nanoseconds. Every output carries it unchanged.
+        frame_id: Optical frame of the camera (REP-103: z forward, x right, y down).
+        intrinsics: Calibration of ``rgb``; None until a camera_info is known.
+        reference: The sensor depth paired with this image, None where there is none.
+    """
+
+    rgb: npt.NDArray[np.uint8]
+    stamp_ns: int
+    frame_id: str
+    intrinsics: Intrinsics | None = None
+    reference: ReferenceDepth | None = None
+
+
+@dataclass(frozen=True)
+class ScaleState:
+    """What is known of the factor from network depth to metres when a frame was processed.
+
+    Attributes:
+        state: ``UNKNOWN``, ``LOCKED`` or ``HOLDING`` (no fresh reference, value ages).
+        source: ``median_reference`` or ``fixed``.
+        value: Metres per unit of network depth; NaN while unknown.
+        sigma_log: Standard deviation of log value; inf while unknown.
+        age_s: Seconds since the last accepted reference, by the frames' stamps; inf if none.
+        reason: One line for people: why the state is what it is.
+    """
+
+    state: str
+    source: str
+    value: float
+    sigma_log: float
+    age_s: float
+    reason: str
+
+    @property
+    def known(self) -> bool:
+        """Whether metric outputs may be published."""
+        return bool(np.isfinite(self.value))
+
+
+@dataclass(frozen=True)
+class Perception:
+    """The result for one frame, at the size of its image.
+
+    Attributes:
+        stamp_ns: The input's stamp.
+        frame_id: The input's frame.
+        intrinsics: The input's calibration (None if it had none).
+        network_depth: H×W float32, depth as the network gave it, up to scale, before any
+            alignment; always finite.
+        depth_m: H×W float32 metres; NaN while the scale is unknown.
+        sigma_m: H×W float32 metres, half-width of the 68.3 % interval of ``depth_m``;
+            NaN where ``depth_m`` is NaN.
+        labels: H×W uint8 ids of the model's label set.
+        label_confidence: H×W float32, 0 to 1.
+        source: H×W uint8, SOURCE_NONE where ``depth_m`` is NaN, else where it came from.
+        scale: The scale used.
+        stage_ms: Milliseconds spent per stage: preprocess, engine, resize, scale.
+        notes: One-line remarks, for example why a reference was refused.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    intrinsics: Intrinsics | None
+    network_depth: npt.NDArray[np.float32]
+    depth_m: npt.NDArray[np.float32]
+    sigma_m: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+    label_confidence: npt.NDArray[np.float32]
+    source: npt.NDArray[np.uint8]
+    scale: ScaleState
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

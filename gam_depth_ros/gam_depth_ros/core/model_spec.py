@@ -1,0 +1,170 @@
+"""The network's contract, carried as JSON inside the ONNX file.
+
+Whoever exports a model writes a :class:`ModelSpec`; whoever loads one checks it, so a file from
+another project, another version or a broken export is refused with one clear line at configure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.labels import LabelSet
+
+METADATA_KEY = "gam_depth_model_spec"
+FORMAT_VERSION = 1
+INPUT_NAME = "image"
+REQUIRED_OUTPUTS = ("depth", "sigma", "label", "label_confidence")
+OPTIONAL_OUTPUTS = ("features",)
+
+
+class ModelContractError(ValueError):
+    """A model file does not keep the contract. The message is one line: got, expected, remedy."""
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What one inference returns, at network input size.
+
+    Attributes:
+        depth: H×W float32, up to scale, positive.
+        sigma: H×W float32, half-width of the 68.3 % interval of log depth, before calibration.
+        label: H×W uint8 ids.
+        label_confidence: H×W float32, 0 to 1.
+        features: C float32 pooled features, None where the model gives none.
+    """
+
+    depth: npt.NDArray[np.float32]
+    sigma: npt.NDArray[np.float32]
+    label: npt.NDArray[np.uint8]
+    label_confidence: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class SigmaCalibration:
+    """Factors from the network's sigma to the half-width of an interval of log depth.
+
+    Attributes:
+        k68: Factor to the 68.3 % interval.
+        k90: Factor to the 90 % interval.
+        k95: Factor to the 95.4 % interval.
+        data: Name of the data the factors were fitted on; empty while uncalibrated.
+    """
+
+    k68: float = 1.0
+    k90: float = 1.645
+    k95: float = 2.0
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The contract of one model file.
+
+    Attributes:
+        name: Model name, for example ``gam-depth-r18``.
+        input_size_hw: Height and width of the network input, pixels.
+        labels: The label set of the ``label`` output.
+        depth_range: Smallest and largest value the ``depth`` output can take.
+        sigma_calibration: From ``sigma`` to intervals.
+        training: Provenance: config hash, data, commit, command, date.
+        licence: SPDX identifier or a line on terms.
+        outputs: Output names present in the file.
+        format_version: Version of this contract.
+    """
+
+    name: str
+    input_size_hw: tuple[int, int]
+    labels: LabelSet
+    depth_range: tuple[float, float] = (0.1, 10.0)
+    sigma_calibration: SigmaCalibration = field(default_factory=SigmaCalibration)
+    training: dict[str, str] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
+    outputs: tuple[str, ...] = REQUIRED_OUTPUTS
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the spec as the JSON text stored under ``METADATA_KEY``."""
+        return json.dumps(
+            {
+                "format_version": self.format_version,
+                "name": self.name,
+                "input_size_hw": list(self.input_size_hw),
+                "outputs": list(self.outputs),
+                "depth_range": list(self.depth_range),
+                "labels": self.labels.to_json(),
+                "sigma_calibration": {
+                    "k68": self.sigma_calibration.k68,
+                    "k90": self.sigma_calibration.k90,
+                    "k95": self.sigma_calibration.k95,
+                    "data": self.sigma_calibration.data,
+                },
+                "training": self.training,
+                "licence": self.licence,
+            },
+            sort_keys=True,
+        )
+
+    @staticmethod
+    def from_json(text: str) -> ModelSpec:
+        """Read and check the stored JSON.
+
+        Raises:
+            ModelContractError: not JSON, unknown version, or a field missing or malformed.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelContractError(
+                f"model spec: got text that is not JSON ({error}), expected the JSON written by "
+                "`gam-depth-train export`; export the model again"
+            ) from error
+        if not isinstance(data, dict):
+            raise ModelContractError(
+                f"model spec: got a JSON {type(data).__name__}, expected an object; "
+                "export the model again"
+            )
+        version = data.get("format_version")
+        if version != FORMAT_VERSION:
+            raise ModelContractError(
+                f"model spec: got format version {version}, expected {FORMAT_VERSION}; "
+                "export the model again with this release, or install the release that wrote it"
+            )
+        try:
+            return _spec_from(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelContractError(
+                f"model spec: got {error!r} while reading it, expected every field of format "
+                f"version {FORMAT_VERSION}; export the model again"
+            ) from error
+
+
+def _spec_from(data: dict[str, Any]) -> ModelSpec:
+    height, width = (int(value) for value in data["input_size_hw"])
+    if height <= 0 or width <= 0:
+        raise ValueError(f"input size {height}x{width}")
+    low, high = (float(value) for value in data["depth_range"])
+    if not 0.0 < low < high:
+        raise ValueError(f"depth range {low} to {high}")
+    calibration = data["sigma_calibration"]
+    return ModelSpec(
+        name=str(data["name"]),
+        input_size_hw=(height, width),
+        labels=LabelSet.from_json(data["labels"]),
+        depth_range=(low, high),
+        sigma_calibration=SigmaCalibration(
+            k68=float(calibration["k68"]),
+            k90=float(calibration["k90"]),
+            k95=float(calibration["k95"]),
+            data=str(calibration["data"]),
+        ),
+        training={str(key): str(value) for key, value in data["training"].items()},
+        licence=str(data["licence"]),
+        outputs=tuple(str(name) for name in data["outputs"]),
+        format_version=int(data["format_version"]),
+    )
