@@ -1,0 +1,281 @@
+"""One frame in, one perception out: the only place that composes the rest of core."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.engine import Engine, EngineError, OnnxEngine
+from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, Frame, Perception, ScaleState
+from gam_depth_ros.core.model_file import default_model_path
+from gam_depth_ros.core.prediction import Prediction, empty_float, empty_ids, predict
+from gam_depth_ros.core.preprocessing import prepare
+from gam_depth_ros.core.scale_alignment import make_scale_source, reference_problem
+
+MAX_SIDE_PX = 16384
+
+
+class FrameError(ValueError):
+    """A frame cannot be processed; the pipeline goes on. One line: got, expected, remedy."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What of a perception is wanted; the rest is not computed and comes as empty 0×0 arrays.
+
+    Attributes:
+        network_depth: Depth up to scale.
+        depth: Metric depth.
+        sigma: Its uncertainty, metres.
+        labels: Label ids.
+        confidence: The labels' confidence.
+        source: Provenance of each depth pixel.
+        points: What a cloud needs: depth, sigma and labels.
+    """
+
+    network_depth: bool = True
+    depth: bool = True
+    sigma: bool = True
+    labels: bool = True
+    confidence: bool = True
+    source: bool = True
+    points: bool = True
+
+    @staticmethod
+    def all() -> Outputs:
+        """Return a request for everything."""
+        return Outputs()
+
+    @staticmethod
+    def none() -> Outputs:
+        """Return a request for nothing; the scale still learns from the frame's reference."""
+        return Outputs(False, False, False, False, False, False, False)
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether metric depth has to be computed."""
+        return self.depth or self.needs_sigma
+
+    @property
+    def needs_sigma(self) -> bool:
+        """Whether metric sigma has to be computed."""
+        return self.sigma or self.points
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether labels have to be computed."""
+        return self.labels or self.points
+
+
+class PerceptionPipeline:
+    """Turns camera frames into metric depth with uncertainty and labels.
+
+    Only the scale is remembered from frame to frame. :meth:`process` is for one thread at a time;
+    :meth:`reset` and :meth:`configure` may be called from another.
+
+    Args:
+        engine: Runs the network.
+        config: Settings; ``config.engine`` is not used here.
+        timer: Returns nanoseconds, for ``stage_ms`` only; results never depend on it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: PipelineConfig | None = None,
+        timer: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._engine = engine
+        self._config = config or PipelineConfig()
+        self._timer = timer
+        self._scale = make_scale_source(self._config.scale)
+        self._scale_lock = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs the network."""
+        return self._engine
+
+    @property
+    def config(self) -> PipelineConfig:
+        """The settings in use."""
+        return self._config
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over changed settings; the scale is kept unless its source changes."""
+        with self._scale_lock:
+            if config.scale.source == self._config.scale.source:
+                self._scale.configure(config.scale)
+            else:
+                self._scale = make_scale_source(config.scale)
+            self._config = config
+
+    def reset(self) -> None:
+        """Forget the scale."""
+        with self._scale_lock:
+            self._scale.reset()
+
+    def process(self, frame: Frame, outputs: Outputs | None = None) -> Perception:
+        """Process one frame.
+
+        The scale used is learnt from references strictly before this frame; this frame's own
+        reference is learnt from afterwards. A reference or a calibration that does not fit costs
+        only a note.
+
+        Args:
+            frame: Picture with stamp, frame, and calibration and reference if there are any.
+            outputs: What is wanted; everything if None.
+
+        Raises:
+            FrameError: the picture or stamp cannot be used, or the engine failed on it; nothing
+                is remembered of this frame.
+        """
+        outputs = outputs or Outputs.all()
+        config = self._config
+        _check(frame)
+        size_hw = frame.rgb.shape[:2]
+        intrinsics, calibration_note = _fitting_intrinsics(frame.intrinsics, size_hw)
+
+        started = self._timer()
+        batch = prepare(frame.rgb, self._engine.spec.input_size_hw)
+        prepared = self._timer()
+        try:
+            output = self._engine.run(batch)
+        except EngineError as error:
+            raise FrameError(str(error)) from error
+        inferred = self._timer()
+        prediction = predict(
+            output,
+            self._engine.spec,
+            size_hw,
+            depth=outputs.network_depth or outputs.needs_depth or frame.reference is not None,
+            sigma=outputs.needs_sigma,
+            labels=outputs.needs_labels,
+            confidence=outputs.confidence,
+        )
+        resized = self._timer()
+        scale, scale_notes = self._scale_of(frame, prediction, config)
+        depth_m, sigma_m = _metric(prediction, scale, config, outputs)
+        source = SOURCE_NETWORK if scale.known else SOURCE_NONE
+        finished = self._timer()
+
+        return Perception(
+            stamp_ns=frame.stamp_ns,
+            frame_id=frame.frame_id,
+            intrinsics=intrinsics,
+            network_depth=prediction.depth,
+            depth_m=depth_m,
+            sigma_m=sigma_m,
+            labels=prediction.labels,
+            label_confidence=prediction.label_confidence,
+            source=np.full(size_hw, source, np.uint8) if outputs.source else empty_ids(),
+            scale=scale,
+            stage_ms={
+                "preprocess": (prepared - started) / 1e6,
+                "engine": (inferred - prepared) / 1e6,
+                "resize": (resized - inferred) / 1e6,
+                "scale": (finished - resized) / 1e6,
+            },
+            notes=(*calibration_note, *scale_notes),
+        )
+
+    def _scale_of(
+        self, frame: Frame, prediction: Prediction, config: PipelineConfig
+    ) -> tuple[ScaleState, list[str]]:
+        """Return the scale for this frame, then learn from its reference."""
+        notes: list[str] = []
+        with self._scale_lock:
+            scale = self._scale.estimate(frame.stamp_ns)
+            if frame.reference is not None:
+                problem = reference_problem(
+                    frame.stamp_ns,
+                    frame.frame_id,
+                    frame.rgb.shape[:2],
+                    frame.reference,
+                    config.pairing_slop_s,
+                ) or self._scale.update(frame.stamp_ns, frame.reference, prediction.depth)
+                if problem is not None:
+                    notes.append(problem)
+        return scale, notes
+
+
+def _check(frame: Frame) -> None:
+    """Raise FrameError unless the picture and the stamp can be used."""
+    rgb = frame.rgb
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.shape[2:] != (3,):
+        got = f"{rgb.shape} {rgb.dtype}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise FrameError(f"image: got {got}, expected H×W×3 uint8 RGB; decode it with image_codec")
+    height, width = rgb.shape[:2]
+    if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
+        raise FrameError(
+            f"image: got {width}x{height}, expected sides of 1 to {MAX_SIDE_PX} pixels; "
+            "check the camera's settings"
+        )
+    if frame.stamp_ns < 0:
+        raise FrameError(
+            f"image: got stamp {frame.stamp_ns} ns, expected zero or later; check the camera's clock"
+        )
+
+
+def _fitting_intrinsics(
+    intrinsics: Intrinsics | None, size_hw: tuple[int, int]
+) -> tuple[Intrinsics | None, tuple[str, ...]]:
+    """Return the calibration if it is for this size, else None and a note."""
+    if intrinsics is None:
+        return None, ()
+    try:
+        intrinsics.require_size(size_hw)
+    except CameraError as error:
+        return None, (str(error),)
+    return intrinsics, ()
+
+
+def _metric(
+    prediction: Prediction, scale: ScaleState, config: PipelineConfig, outputs: Outputs
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return depth_m and sigma_m; NaN while the scale is unknown, empty where not wanted.
+
+    sigma_m = depth_m · sqrt((k68·sigma)² + scale.sigma_log²). Linear in depth, where the exact
+    half-width of the interval would be depth · sinh(s): to a reader sigma_m / depth_m is then the
+    log sigma again, which is what fusion and evaluation need, and for s = 0.3 they differ by 1.5 %.
+    """
+    if not outputs.needs_depth:
+        return empty_float(), empty_float()
+    if not scale.known:
+        unknown = np.full(prediction.depth.shape, np.nan, np.float32)
+        return unknown, unknown.copy() if outputs.needs_sigma else empty_float()
+    depth_m = prediction.depth * np.float32(scale.value)
+    np.clip(depth_m, config.min_depth_m, config.max_depth_m, out=depth_m)
+    if not outputs.needs_sigma:
+        return depth_m, empty_float()
+    sigma_m = np.square(prediction.sigma_log)
+    sigma_m += np.float32(scale.sigma_log**2)
+    np.sqrt(sigma_m, out=sigma_m)
+    sigma_m *= depth_m
+    return depth_m, sigma_m
+
+
+def load_pipeline(
+    model_path: str | Path | None = None, config: PipelineConfig | None = None
+) -> PerceptionPipeline:
+    """Load a model and return a pipeline that runs it.
+
+    Args:
+        model_path: The ONNX file; None or empty for the shipped one.
+        config: Settings.
+
+    Raises:
+        ModelContractError: the file is missing or breaks the contract.
+        EngineError: the providers asked for are unknown or the model cannot be run.
+    """
+    config = config or PipelineConfig()
+    engine = OnnxEngine(model_path or default_model_path(), config.engine)
+    return PerceptionPipeline(engine, config)

@@ -1,0 +1,70 @@
+"""What the network says about a picture, at the picture's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.model_spec import ModelSpec, NetworkOutput
+from gam_depth_ros.core.preprocessing import to_image_size
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network output at image size. What was not asked for is an empty 0×0 array.
+
+    Attributes:
+        depth: H×W float32, up to scale, positive.
+        sigma_log: H×W float32, calibrated half-width of the 68.3 % interval of log depth.
+        labels: H×W uint8 ids.
+        label_confidence: H×W float32, 0 to 1.
+    """
+
+    depth: npt.NDArray[np.float32]
+    sigma_log: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+    label_confidence: npt.NDArray[np.float32]
+
+
+def empty_float() -> npt.NDArray[np.float32]:
+    """Return the 0×0 float32 array that stands for a quantity that was not asked for."""
+    return np.empty((0, 0), np.float32)
+
+
+def empty_ids() -> npt.NDArray[np.uint8]:
+    """Return the 0×0 uint8 array that stands for ids that were not asked for."""
+    return np.empty((0, 0), np.uint8)
+
+
+def predict(
+    output: NetworkOutput,
+    spec: ModelSpec,
+    size_hw: tuple[int, int],
+    *,
+    depth: bool = True,
+    sigma: bool = True,
+    labels: bool = True,
+    confidence: bool = True,
+) -> Prediction:
+    """Bring a network output to the picture's size and apply the sigma calibration.
+
+    Args:
+        output: One inference, h×w arrays.
+        spec: The model's contract; its ``k68`` turns ``sigma`` into the 68.3 % half-width.
+        size_hw: Height and width of the picture, pixels.
+        depth: Whether depth is wanted.
+        sigma: Whether sigma is wanted.
+        labels: Whether labels are wanted.
+        confidence: Whether the labels' confidence is wanted.
+    """
+    k68 = np.float32(spec.sigma_calibration.k68)
+    return Prediction(
+        depth=to_image_size(output.depth, size_hw) if depth else empty_float(),
+        sigma_log=to_image_size(output.sigma * k68, size_hw) if sigma else empty_float(),
+        labels=to_image_size(output.label, size_hw, nearest=True) if labels else empty_ids(),
+        label_confidence=(
+            to_image_size(output.label_confidence, size_hw) if confidence else empty_float()
+        ),
+    )
