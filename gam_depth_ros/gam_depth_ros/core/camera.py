@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ _COEFFICIENTS = {
     "equidistant": (4,),
 }
 _CACHED_CAMERAS = 4
-_FISHEYE_PINHOLE_LIMIT = np.float32(100.0)
+_FISHEYE_PINHOLE_LIMIT = 100.0
 
 CLOUD_DTYPE = np.dtype(
     {
@@ -235,6 +236,7 @@ def _rays(camera: Intrinsics) -> npt.NDArray[np.float32]:
     u, v = np.meshgrid(
         np.arange(camera.width, dtype=np.float64), np.arange(camera.height, dtype=np.float64)
     )
+    rays: npt.NDArray[Any]
     if camera.distortion_model == "none":
         rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy], axis=-1)
     else:
@@ -250,9 +252,7 @@ def _rays(camera: Intrinsics) -> npt.NDArray[np.float32]:
             rays = cv2.undistortPointsIter(
                 pixels, camera.matrix(), distortion, np.eye(3), np.eye(3), criteria
             )
-    result = np.ascontiguousarray(
-        np.asarray(rays).reshape(camera.height, camera.width, 2), dtype=np.float32
-    )
+    result = np.ascontiguousarray(rays.reshape(camera.height, camera.width, 2), dtype=np.float32)
     result.setflags(write=False)
     return result
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from gam_depth_ros.core.config import EngineConfig
 from gam_depth_ros.core.model_contract import check_outputs, check_signature
@@ -242,15 +243,14 @@ def _read_spec(session: onnxruntime.InferenceSession, path: Path) -> ModelSpec:
 def _provider_in_use(session: Any) -> str:
     """Return the provider most of the graph was assigned to, not merely the first registered."""
     registered: list[str] = session.get_providers()
+    nodes = dict.fromkeys(registered, 0)
     try:
-        parts = session.get_provider_graph_assignment_info()
-        nodes = {name: 0 for name in registered}
-        for part in parts:
+        for part in session.get_provider_graph_assignment_info():
             nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
-    except Exception:  # not in every release: then the order of registration is all that is known
-        return registered[0]
-    best = max(nodes, key=lambda name: nodes[name]) if nodes else registered[0]
-    return best if nodes and nodes[best] else registered[0]
+    except (AttributeError, RuntimeError, Fail):
+        return registered[0]  # older releases do not tell: the order of registration has to do
+    best = max(nodes, key=nodes.__getitem__)
+    return best if nodes[best] else registered[0]
 
 
 def warn_if_not_as_asked(asked: list[str], in_use: str) -> None:

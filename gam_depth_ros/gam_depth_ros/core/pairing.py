@@ -1,4 +1,4 @@
-"""Pairs images with reference depths by their stamps. Pure arithmetic: serves the node and bags."""
+"""Which reference depth belongs to which image. Pure arithmetic: serves the node and bags."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from gam_depth_ros.core.frame import ReferenceDepth
 
 Item = TypeVar("Item")
 
@@ -111,3 +113,42 @@ class StampPairer(Generic[Item]):
     def clear(self) -> None:
         """Forget every reference."""
         self._held = []
+
+
+def reference_problem(
+    stamp_ns: int,
+    frame_id: str,
+    size_hw: tuple[int, int],
+    reference: ReferenceDepth,
+    slop_s: float,
+) -> str | None:
+    """Say in one line why a reference does not belong to an image, None if it does.
+
+    Args:
+        stamp_ns: The image's stamp, nanoseconds.
+        frame_id: The image's optical frame.
+        size_hw: The image's height and width, pixels.
+        reference: The reference paired with it.
+        slop_s: Largest difference of stamps, seconds.
+    """
+    depth = reference.depth_m
+    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.dtype != np.float32:
+        return "reference depth refused: got no H×W float32 array, expected metres; decode it first"
+    if depth.shape != tuple(size_hw):
+        return (
+            f"reference depth refused: got {depth.shape[1]}x{depth.shape[0]}, expected "
+            f"{size_hw[1]}x{size_hw[0]} like the image; register the depth to the colour image"
+        )
+    if reference.frame_id != frame_id:
+        return (
+            f"reference depth refused: got frame '{reference.frame_id}', expected '{frame_id}' "
+            "like the image; register the depth to the colour image"
+        )
+    # Half a microsecond: 0.02 s is not a whole number in binary.
+    if abs(reference.stamp_ns - stamp_ns) > slop_s * 1e9 + 500:
+        return (
+            f"reference depth refused: got a stamp {(reference.stamp_ns - stamp_ns) / 1e9:+.3f} s "
+            f"from the image's, expected at most {slop_s:g} s; synchronise them or raise "
+            "pairing_slop_s"
+        )
+    return None

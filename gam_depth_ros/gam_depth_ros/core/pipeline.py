@@ -15,12 +15,13 @@ from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import Engine, EngineError, OnnxEngine
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, Frame, Perception, ScaleState
+from gam_depth_ros.core.image_layout import ImageError, check_size
 from gam_depth_ros.core.model_file import default_model_path
+from gam_depth_ros.core.model_spec import NetworkOutput
+from gam_depth_ros.core.pairing import reference_problem
 from gam_depth_ros.core.prediction import Prediction, empty_float, empty_ids, predict
 from gam_depth_ros.core.preprocessing import prepare
-from gam_depth_ros.core.scale_alignment import make_scale_source, reference_problem
-
-MAX_SIDE_PX = 16384
+from gam_depth_ros.core.scale_alignment import make_scale_source
 
 
 class FrameError(ValueError):
@@ -98,6 +99,7 @@ class PerceptionPipeline:
         self._timer = timer
         self._scale = make_scale_source(self._config.scale)
         self._scale_lock = threading.Lock()
+        self._last_stamp_ns = 0
 
     @property
     def engine(self) -> Engine:
@@ -122,6 +124,7 @@ class PerceptionPipeline:
         """Forget the scale."""
         with self._scale_lock:
             self._scale.reset()
+            self._last_stamp_ns = 0
 
     def process(self, frame: Frame, outputs: Outputs | None = None) -> Perception:
         """Process one frame.
@@ -151,6 +154,7 @@ class PerceptionPipeline:
             output = self._engine.run(batch)
         except EngineError as error:
             raise FrameError(str(error)) from error
+        _check_values(output)
         inferred = self._timer()
         prediction = predict(
             output,
@@ -193,6 +197,11 @@ class PerceptionPipeline:
         """Return the scale for this frame, then learn from its reference."""
         notes: list[str] = []
         with self._scale_lock:
+            back_ns = self._last_stamp_ns - frame.stamp_ns
+            if back_ns > 0:
+                self._scale.reset()
+                notes.append(f"stamps went back by {back_ns / 1e9:.3f} s: the scale starts anew")
+            self._last_stamp_ns = frame.stamp_ns
             scale = self._scale.estimate(frame.stamp_ns)
             if frame.reference is not None:
                 problem = reference_problem(
@@ -213,15 +222,24 @@ def _check(frame: Frame) -> None:
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.shape[2:] != (3,):
         got = f"{rgb.shape} {rgb.dtype}" if isinstance(rgb, np.ndarray) else type(rgb).__name__
         raise FrameError(f"image: got {got}, expected H×W×3 uint8 RGB; decode it with image_codec")
-    height, width = rgb.shape[:2]
-    if not (0 < height <= MAX_SIDE_PX and 0 < width <= MAX_SIDE_PX):
-        raise FrameError(
-            f"image: got {width}x{height}, expected sides of 1 to {MAX_SIDE_PX} pixels; "
-            "check the camera's settings"
-        )
+    try:
+        check_size(*rgb.shape[:2])
+    except ImageError as error:
+        raise FrameError(str(error)) from error
     if frame.stamp_ns < 0:
         raise FrameError(
-            f"image: got stamp {frame.stamp_ns} ns, expected zero or later; check the camera's clock"
+            f"image: got stamp {frame.stamp_ns} ns, expected zero or later; "
+            "check the camera's clock"
+        )
+
+
+def _check_values(output: NetworkOutput) -> None:
+    """Raise FrameError if the network answered with depth or sigma that no arithmetic survives."""
+    usable = bool((output.depth > 0).all() and (output.sigma >= 0).all())
+    if not (usable and np.isfinite(output.depth).all() and np.isfinite(output.sigma).all()):
+        raise FrameError(
+            "network: got depth or sigma that is not finite and positive, expected numbers; "
+            "check the model and the provider's precision"
         )
 
 

@@ -63,45 +63,6 @@ def median_scale(reference_m: npt.NDArray[Any], depth: npt.NDArray[Any]) -> floa
     return float(np.exp(np.median(log_ratios))) if log_ratios.size else math.nan
 
 
-def reference_problem(
-    stamp_ns: int,
-    frame_id: str,
-    size_hw: tuple[int, int],
-    reference: ReferenceDepth,
-    slop_s: float,
-) -> str | None:
-    """Say in one line why a reference does not belong to an image, None if it does.
-
-    Args:
-        stamp_ns: The image's stamp, nanoseconds.
-        frame_id: The image's optical frame.
-        size_hw: The image's height and width, pixels.
-        reference: The reference paired with it.
-        slop_s: Largest difference of stamps, seconds.
-    """
-    depth = reference.depth_m
-    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.dtype != np.float32:
-        return "reference depth refused: got no H×W float32 array, expected metres; decode it first"
-    if depth.shape != tuple(size_hw):
-        return (
-            f"reference depth refused: got {depth.shape[1]}x{depth.shape[0]}, expected "
-            f"{size_hw[1]}x{size_hw[0]} like the image; register the depth to the colour image"
-        )
-    if reference.frame_id != frame_id:
-        return (
-            f"reference depth refused: got frame '{reference.frame_id}', expected '{frame_id}' "
-            "like the image; register the depth to the colour image"
-        )
-    # Half a microsecond: 0.02 s is not a whole number in binary.
-    if abs(reference.stamp_ns - stamp_ns) > slop_s * 1e9 + 500:
-        return (
-            f"reference depth refused: got a stamp {(reference.stamp_ns - stamp_ns) / 1e9:+.3f} s "
-            f"from the image's, expected at most {slop_s:g} s; synchronise them or raise "
-            "pairing_slop_s"
-        )
-    return None
-
-
 @dataclass(frozen=True)
 class _Measurement:
     """One reference's log scale: when, how much, how sure."""
@@ -143,8 +104,8 @@ class ScaleEstimator:
     (a bag that loops) reset it: what was learnt lies in the future then.
 
     The variance of the log scale is the low-passed sum of the measurement's own variance and the
-    squared innovation (how far the scale jumped since the last reference), and grows in
-    proportion to 1 + age / time constant, as a random walk does, while no reference comes.
+    squared innovation (how far the scale jumped since the last reference). While no reference
+    comes it grows, as a random walk does, in proportion to the time held over the time constant.
     """
 
     def __init__(self, config: ScaleConfig) -> None:
@@ -263,7 +224,7 @@ class ScaleEstimator:
         return _Measurement(reference.stamp_ns, median, sigma**2), valid_fraction
 
     def _advance(self, stamp_ns: int) -> str | None:
-        """Fold in every measurement before this stamp; a stamp that goes back resets with a note."""
+        """Fold in every measurement before this stamp; one that goes back resets with a note."""
         note = None
         if self._newest_ns is not None and stamp_ns < self._newest_ns:
             back_s = (self._newest_ns - stamp_ns) / 1e9

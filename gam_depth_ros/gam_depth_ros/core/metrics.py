@@ -1,0 +1,296 @@
+"""Scores: depth, segmentation, uncertainty. Pure functions of truth and prediction.
+
+Depth follows the protocol of the indoor self-supervised literature (Eigen et al. 2014; GAM-Depth's
+evaluation): per image, scale by the ratio of medians, clip the prediction, average over images.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[Any]
+
+MIN_DEPTH_M = 0.1
+MAX_DEPTH_M = 10.0
+_ACCURACY_BASE = 1.25
+_FLIP_RAMP_START, _FLIP_RAMP_SLOPE = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class DepthErrors:
+    """Errors of a depth prediction; d is the truth, p the prediction.
+
+    Attributes:
+        abs_rel: Mean of |d - p| / d.
+        sq_rel: Mean of (d - p)² / d, metres.
+        rmse: Root mean square of d - p, metres.
+        rmse_log: Root mean square of ln d - ln p.
+        log10: Mean of |log10 d - log10 p|.
+        d1: Share of pixels with max(d/p, p/d) < 1.25.
+        d2: The same below 1.25².
+        d3: The same below 1.25³.
+    """
+
+    abs_rel: float
+    sq_rel: float
+    rmse: float
+    rmse_log: float
+    log10: float
+    d1: float
+    d2: float
+    d3: float
+
+
+def depth_errors(ground_truth: Floats, prediction: Floats) -> DepthErrors:
+    """Score depths as they are: no mask, no scaling, no clipping.
+
+    Args:
+        ground_truth: Metres, any shape, all finite and positive.
+        prediction: Same shape, all finite and positive.
+
+    Raises:
+        ValueError: different shapes, no values, or values that are not finite and positive.
+    """
+    truth = _positive("ground truth", ground_truth)
+    predicted = _positive("prediction", prediction)
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"depth errors: got ground truth {truth.shape} and prediction {predicted.shape}, "
+            "expected the same shape"
+        )
+    difference = truth - predicted
+    log_difference = np.log(truth) - np.log(predicted)
+    worse_ratio = np.maximum(truth / predicted, predicted / truth)
+    return DepthErrors(
+        abs_rel=float(np.mean(np.abs(difference) / truth)),
+        sq_rel=float(np.mean(difference**2 / truth)),
+        rmse=float(np.sqrt(np.mean(difference**2))),
+        rmse_log=float(np.sqrt(np.mean(log_difference**2))),
+        log10=float(np.mean(np.abs(log_difference)) / math.log(10.0)),
+        d1=float(np.mean(worse_ratio < _ACCURACY_BASE)),
+        d2=float(np.mean(worse_ratio < _ACCURACY_BASE**2)),
+        d3=float(np.mean(worse_ratio < _ACCURACY_BASE**3)),
+    )
+
+
+def median_scale(ground_truth: Floats, prediction: Floats) -> float:
+    """Return median(ground truth) / median(prediction), the literature's scale of one image.
+
+    Args:
+        ground_truth: Metres, already masked.
+        prediction: The same pixels, up to scale, not clipped.
+    """
+    return float(np.median(ground_truth)) / float(np.median(prediction))
+
+
+def evaluate_depth(
+    ground_truth_m: Floats,
+    prediction: Floats,
+    align: str = "median",
+    min_depth: float = MIN_DEPTH_M,
+    max_depth: float = MAX_DEPTH_M,
+) -> DepthErrors | None:
+    """Score one image by the literature's protocol.
+
+    Pixels count where the truth is finite and above zero (no upper limit) and the prediction is
+    finite and above zero. The scale is taken over them before clipping; then the prediction, not
+    the truth, is clipped.
+
+    Args:
+        ground_truth_m: H×W metres; 0, NaN or infinite where unknown.
+        prediction: H×W depth at the truth's size; NaN where unknown.
+        align: ``median`` scales by :func:`median_scale`; ``none`` takes the prediction as metres.
+        min_depth: Predictions below are scored as this, metres.
+        max_depth: Predictions above are scored as this, metres.
+
+    Returns:
+        The errors, None if no pixel counts.
+
+    Raises:
+        ValueError: different shapes or an unknown ``align``.
+    """
+    if align not in ("median", "none"):
+        raise ValueError(f"align: got '{align}', expected median or none")
+    if ground_truth_m.shape != prediction.shape:
+        raise ValueError(
+            f"evaluate depth: got ground truth {ground_truth_m.shape} and prediction "
+            f"{prediction.shape}, expected the same shape; resize the prediction first"
+        )
+    mask = _is_positive(ground_truth_m) & _is_positive(prediction)
+    if not mask.any():
+        return None
+    truth = ground_truth_m[mask].astype(np.float64)
+    predicted = prediction[mask].astype(np.float64)
+    if align == "median":
+        predicted *= median_scale(truth, predicted)
+    return depth_errors(truth, np.clip(predicted, min_depth, max_depth))
+
+
+def mean_errors(errors: list[DepthErrors]) -> DepthErrors | None:
+    """Average over images, each with the same weight; None for no image."""
+    if not errors:
+        return None
+    return DepthErrors(*np.mean([astuple(one) for one in errors], axis=0).tolist())
+
+
+def flip_average(disparity: Floats, disparity_of_mirrored: Floats) -> Floats:
+    """Combine a disparity with that of the mirrored picture (Godard et al. 2017).
+
+    The mean of both, except within 5 to 10 % of the left and right edges, where it passes over
+    to the one whose network input had that side's occlusions elsewhere.
+
+    Args:
+        disparity: …×H×W inverse depth of the picture.
+        disparity_of_mirrored: …×H×W inverse depth of the mirrored picture, mirrored back.
+    """
+    across = np.linspace(0.0, 1.0, disparity.shape[-1])
+    left = 1.0 - np.clip(_FLIP_RAMP_SLOPE * (across - _FLIP_RAMP_START), 0.0, 1.0)
+    right = left[::-1]
+    mean = 0.5 * (disparity + disparity_of_mirrored)
+    combined: Floats = (
+        right * disparity + left * disparity_of_mirrored + (1.0 - left - right) * mean
+    )
+    return combined
+
+
+def confusion_matrix(
+    truth: npt.NDArray[np.integer[Any]], labels: npt.NDArray[np.integer[Any]], n: int
+) -> npt.NDArray[np.int64]:
+    """Count pixels by true and predicted id.
+
+    Args:
+        truth: Ids, any shape; ids of ``n`` or more (255 unlabelled) are left out.
+        labels: Predicted ids, same shape, each below ``n`` where truth is labelled.
+        n: Number of classes.
+
+    Returns:
+        n×n int64; row: true id, column: predicted id. Matrices of several images add up.
+
+    Raises:
+        ValueError: different shapes, or a predicted id without a class.
+    """
+    if truth.shape != labels.shape:
+        raise ValueError(
+            f"confusion matrix: got truth {truth.shape} and labels {labels.shape}, expected the "
+            "same shape"
+        )
+    labelled = (truth >= 0) & (truth < n)
+    rows, columns = truth[labelled].astype(np.int64), labels[labelled].astype(np.int64)
+    if columns.size and not 0 <= columns.min() <= columns.max() < n:
+        raise ValueError(
+            f"confusion matrix: got predicted ids {columns.min()} to {columns.max()}, expected 0 "
+            f"to {n - 1}; the model's label set is another one"
+        )
+    counts = np.bincount(rows * n + columns, minlength=n * n)
+    return counts.reshape(n, n).astype(np.int64)
+
+
+def iou(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return each class's intersection over union; NaN for one neither true nor predicted.
+
+    Args:
+        matrix: n×n from :func:`confusion_matrix`.
+    """
+    hits = np.diag(matrix).astype(np.float64)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
+    ratio = np.full(len(hits), np.nan)
+    np.divide(hits, union, out=ratio, where=union > 0)
+    return ratio
+
+
+def mean_iou(matrix: npt.NDArray[np.int64]) -> float:
+    """Return the mean IoU over classes that occur in the truth; NaN if none does.
+
+    A class that is only predicted lowers the IoU of the classes it was mistaken for.
+    """
+    occurs = matrix.sum(axis=1) > 0
+    return float(np.mean(iou(matrix)[occurs])) if occurs.any() else math.nan
+
+
+def pixel_accuracy(matrix: npt.NDArray[np.int64]) -> float:
+    """Return the share of labelled pixels that got their true id; NaN without any."""
+    total = int(matrix.sum())
+    return float(np.trace(matrix)) / total if total else math.nan
+
+
+def coverage(error: Floats, sigma: Floats, k: float = 1.0) -> float:
+    """Return the share of values with |error| <= k·sigma; NaN without any.
+
+    Values where error or sigma is not finite are left out. A calibrated half-width of the 68.3 %
+    interval covers 0.683 at k = 1.
+    """
+    known = np.isfinite(error) & np.isfinite(sigma)
+    return float(np.mean(np.abs(error[known]) <= k * sigma[known])) if known.any() else math.nan
+
+
+def sparsification_curve(error: Floats, order_by: Floats, intervals: int = 50) -> Floats:
+    """Return the mean error of what is left when the largest ``order_by`` are removed.
+
+    Args:
+        error: Absolute errors, 1-D.
+        order_by: What to remove first, descending, same length.
+        intervals: Steps; entry i is for i/intervals removed.
+
+    Returns:
+        ``intervals`` float64 values.
+    """
+    ordered = error[np.argsort(-order_by, kind="stable")].astype(np.float64)
+    sums_of_rest = np.cumsum(ordered[::-1])[::-1]
+    removed = (np.arange(intervals) * len(ordered)) // intervals
+    curve: Floats = sums_of_rest[removed] / (len(ordered) - removed)
+    return curve
+
+
+@dataclass(frozen=True)
+class Sparsification:
+    """How well an uncertainty ranks errors (Ilg et al. 2018; Poggi et al. 2020).
+
+    Attributes:
+        ause: Area between the curves by uncertainty and by true error, in the error's unit;
+            0 is a perfect ranking.
+        aurg: Area between a random order and the curve by uncertainty; above 0 is better than
+            chance.
+    """
+
+    ause: float
+    aurg: float
+
+
+def ause(error: Floats, uncertainty: Floats, intervals: int = 50) -> Sparsification | None:
+    """Score the ranking that an uncertainty gives; None if no value is finite in both.
+
+    Args:
+        error: Signed or absolute errors, any shape.
+        uncertainty: Same shape, larger where less sure.
+        intervals: Steps of the curves.
+    """
+    known = np.isfinite(error) & np.isfinite(uncertainty)
+    if not known.any():
+        return None
+    absolute = np.abs(error[known])
+    by_uncertainty = sparsification_curve(absolute, uncertainty[known], intervals)
+    by_error = sparsification_curve(absolute, absolute, intervals)
+    return Sparsification(
+        ause=float(np.mean(by_uncertainty - by_error)),
+        aurg=float(np.mean(absolute.astype(np.float64)) - np.mean(by_uncertainty)),
+    )
+
+
+def _is_positive(values: Floats) -> npt.NDArray[np.bool_]:
+    usable: npt.NDArray[np.bool_] = (values > 0) & (values < np.inf)
+    return usable
+
+
+def _positive(what: str, values: Floats) -> Floats:
+    array = np.asarray(values, np.float64)
+    if not array.size or not _is_positive(array).all():
+        raise ValueError(
+            f"depth errors: got {array.size} values of {what} with some not finite and positive, "
+            "or none at all, expected only such; mask them first"
+        )
+    return array
