@@ -1,0 +1,200 @@
+"""Claims about a training run, from shards to a model file that the engine loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gam_depth_ros.core.config import EngineConfig
+from gam_depth_ros.core.engine import OnnxEngine
+from gam_depth_training.batch import (
+    ShardFrames,
+    TrainingBatches,
+    augment,
+    find_shards,
+    load_shards,
+    split_shards,
+)
+from gam_depth_training.calibration import fit_calibration
+from gam_depth_training.config import (
+    AugmentationConfig,
+    LossWeights,
+    StageConfig,
+    TrainingConfig,
+    load_config,
+)
+from gam_depth_training.export import compress_weights
+from gam_depth_training.fit import fit
+from gam_depth_training.module import supervised_terms, weighted_total
+from gam_depth_training.networks import JointNetwork
+from gam_depth_training.release import export_weights, load_network
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _frames(count: int, seed: int = 0) -> ShardFrames:
+    """Pictures whose brightness is their depth: something that can be learnt."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0.2, 1.0, 96)[None, None] * rng.uniform(0.6, 1.0, (count, 64, 1))
+    rgb = np.repeat((255 * ramp)[..., None], 3, axis=3).astype(np.uint8)
+    depth = (1 + 4 * ramp).astype(np.float16)
+    label = np.broadcast_to(np.arange(64)[None, :, None] // 32, depth.shape).astype(np.uint8)
+    return ShardFrames(rgb, depth, np.ascontiguousarray(label))
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    for index in range(3):
+        frames = _frames(8, index)
+        np.savez(
+            folder / f"{index:05d}.npz",
+            rgb=frames.rgb,
+            depth_m=frames.depth_m,
+            label=frames.label,
+        )
+    return folder
+
+
+def _config(steps: int = 4) -> TrainingConfig:
+    return TrainingConfig(
+        name="tiny",
+        validate_every=steps,
+        stages=(
+            StageConfig("coarse", (64, 96), steps, batch_size=2, shared_decoder=True),
+            StageConfig("full", (64, 96), steps, batch_size=2),
+        ),
+    )
+
+
+def test_the_shipped_config_reads():
+    config = load_config(REPOSITORY / "config/training/synthetic_supervised.yaml")
+    assert config.name == "gam-depth-r18"
+    assert not config.stages[-1].shared_decoder
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stages: 3", "expected a mapping with a list under 'stages'"),
+        ("name: x\nstages: [{name: a, size_hw: [50, 64], steps: 1}]", "multiples of 32"),
+        ("name: x\nspeed: 1\nstages: []", "unknown key 'speed'"),
+        (": : :", "expected a YAML file"),
+    ],
+)
+def test_a_bad_config_gets_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_shards_is_said_with_the_remedy(tmp_path):
+    with pytest.raises(ValueError, match="run `gam-depth-train synth"):
+        find_shards(tmp_path)
+
+
+def test_the_last_shards_validate(shards):
+    training, validation = split_shards(find_shards(shards), 0.05)
+    assert [path.stem for path in validation] == ["00002"]
+    assert len(load_shards(training)) == 16
+
+
+def test_batches_go_on_where_a_stopped_run_left():
+    frames = _frames(9)
+    whole = iter(TrainingBatches(frames, (64, 64), 2, seed=3, crop=0.7))
+    for _ in range(3):
+        next(whole)
+    resumed = iter(TrainingBatches(frames, (64, 64), 2, seed=3, crop=0.7, first_step=3))
+    assert torch.equal(next(whole).image, next(resumed).image)
+
+
+def test_an_epoch_shows_every_frame_once():
+    batches = TrainingBatches(_frames(8), (64, 64), 2, seed=0, crop=1.0)
+    seen = np.concatenate([batches._indices(step) for step in range(4)])
+    assert sorted(seen) == list(range(8))
+
+
+def test_augmentation_of_strength_zero_changes_nothing_and_full_keeps_the_range():
+    image = torch.rand(2, 3, 32, 32) * 0.9 + 0.05
+    generator = torch.Generator().manual_seed(0)
+    same = augment(image, AugmentationConfig(), 0.0, generator)
+    torch.testing.assert_close(same, image)
+    changed = augment(image, AugmentationConfig(), 1.0, generator)
+    assert (changed - image).abs().mean() > 0.01
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+
+
+def test_one_batch_overfits():
+    torch.manual_seed(0)
+    frames = _frames(2)
+    batch = next(iter(TrainingBatches(frames, (64, 96), 2, seed=0, crop=1.0)))
+    network = JointNetwork(13, shared_decoder=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    totals = []
+    for _ in range(25):
+        terms = supervised_terms(network(batch.image), batch)
+        total = weighted_total(terms, LossWeights())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(terms["depth"].item())
+    assert totals[-1] < 0.25 * totals[0]
+
+
+def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_path):
+    config = _config()
+    weights = fit(config, shards, tmp_path / "run", progress=False)
+    model = tmp_path / "tiny.onnx"
+    report, spec = export_weights(weights, shards, config, model, "abc1234", "2026-01-01")
+    assert report.median_depth_change < 0.01
+    engine = OnnxEngine(model, EngineConfig(warmup_runs=0))
+    assert engine.spec.training["commit"] == "abc1234"
+    assert engine.spec.sigma_calibration == spec.sigma_calibration
+    assert engine.spec.sigma_calibration.k68 > 0
+    picture = _frames(1).rgb
+    output = engine.run(np.ascontiguousarray(picture))
+    with torch.no_grad():
+        prediction = load_network(weights)(torch.from_numpy(picture).permute(0, 3, 1, 2) / 255.0)
+    np.testing.assert_allclose(output.depth, prediction.depth[0, 0], rtol=0.05)
+
+
+def test_a_stopped_run_resumes_and_a_finished_one_is_not_repeated(shards, tmp_path):
+    out = tmp_path / "run"
+    weights = fit(_config(), shards, out, progress=False)
+    first = weights.read_bytes()
+    weights.unlink()  # as if killed between the last checkpoint and the final weights
+    again = fit(_config(), shards, out, progress=False)
+    assert again.read_bytes() == first
+
+
+def test_calibration_of_a_known_laplace_is_one():
+    draws = np.abs(np.random.default_rng(0).laplace(size=200_000)) / 1.149
+    calibration = fit_calibration(draws, "drawn")
+    assert calibration.k68 == pytest.approx(1.0, abs=0.02)
+    assert calibration.k90 == pytest.approx(np.log(10) / 1.149, abs=0.03)
+
+
+def test_compressing_keeps_every_weight_within_half_a_step():
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 6, 6])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    model = compress_weights(helper.make_model(graph))
+    onnx.checker.check_model(model)
+    stored = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    restored = stored["w_int8"].astype(np.float32) * stored["w_scale"]
+    assert np.all(np.abs(restored - weight) <= 0.5001 * stored["w_scale"])

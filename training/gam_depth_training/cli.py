@@ -1,0 +1,164 @@
+"""`gam-depth-train`: synthetic rooms, training, validation and export from the command line."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+app = typer.Typer(
+    help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
+)
+console = Console()
+
+
+@app.callback()
+def _configure(verbose: bool = typer.Option(False, "--verbose", help="Log more.")) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
+    )
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+
+
+def _fail(error: Exception) -> typer.Exit:
+    console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path | None, typer.Option(help="Folder for recorded-like sequences.")] = None,
+    shards: Annotated[Path | None, typer.Option(help="Folder for training shards.")] = None,
+    sequences: Annotated[int, typer.Option(min=1, help="Sequences to render.")] = 1,
+    frames: Annotated[int, typer.Option(min=2, help="Frames per sequence, or in all shards.")] = 120,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 480x640, shards 192x256.")] = "",
+    fps: Annotated[float, typer.Option(min=1, help="Frames a second of a sequence.")] = 10.0,
+    motion: Annotated[str, typer.Option(help="robot, hand, or alternate.")] = "alternate",
+    reference: Annotated[str, typer.Option(help="kinect, realsense or exact depth.")] = "kinect",
+    bag: Annotated[bool, typer.Option("--bag", help="Also write each as a rosbag2.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Render procedural rooms: recorded-like sequences (--out) or training shards (--shards)."""
+    from gam_depth_ros.evaluation.bag import sequence_to_bag
+    from gam_depth_training.synthetic import write_sequence, write_training_shards
+
+    if (out is None) == (shards is None):
+        raise _fail(ValueError("got both or neither of --out and --shards, expected one of them"))
+    try:
+        size_hw = _parse_size(size or ("480x640" if out else "192x256"))
+        if shards is not None:
+            write_training_shards(shards, frames, seed, workers, size_hw)
+            console.print(f"{frames} frames in {shards}")
+            return
+        assert out is not None
+        for index in range(sequences):
+            folder = out / f"synthetic_{seed + index:06d}"
+            way = ("robot", "hand")[index % 2] if motion == "alternate" else motion
+            write_sequence(
+                folder,
+                seed + index,
+                frames=frames,
+                size_hw=size_hw,
+                fps=fps,
+                motion=way,
+                reference=reference,
+                workers=workers,
+            )
+            console.print(f"{frames} frames in {folder}")
+            if bag:
+                target = folder.with_name(folder.name + "_bag")
+                sequence_to_bag(folder, target)
+                console.print(f"rosbag2 in {target}")
+    except (ValueError, OSError) as error:
+        raise _fail(error) from error
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise ValueError(f"--size: got '{text}', expected HEIGHTxWIDTH, for example 192x256") from None
+    return height, width
+
+
+@app.command()
+def fit(
+    shards: Annotated[Path, typer.Option(help="Folder written by `synth --shards`.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights, TensorBoard.")],
+    config: Annotated[Path, typer.Option(help="Training config.")] = Path(
+        "config/training/synthetic_supervised.yaml"
+    ),
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Train depth, sigma and semantics on synthetic shards; run again to resume."""
+    from gam_depth_training.config import load_config
+    from gam_depth_training.fit import fit as run
+    from gam_depth_training.module import NonFiniteLossError
+
+    try:
+        weights = run(load_config(config), shards, out, progress)
+    except (ValueError, OSError, NonFiniteLossError) as error:
+        raise _fail(error) from error
+    console.print(f"weights in {weights}")
+
+
+@app.command()
+def export(
+    weights: Annotated[Path, typer.Option(help="Weights written by `fit`.")],
+    shards: Annotated[Path, typer.Option(help="Shards of that run; the held-out ones calibrate.")],
+    config: Annotated[Path, typer.Option(help="The run's config.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
+) -> None:
+    """Write the ONNX file with its contract, calibrated sigma and a parity check."""
+    from gam_depth_training.config import load_config
+    from gam_depth_training.export import ExportError
+    from gam_depth_training.release import export_weights
+
+    try:
+        settings = load_config(config)
+        report, spec = export_weights(weights, shards, settings, out, _commit(), str(date.today()))
+    except (ValueError, OSError, ExportError) as error:
+        raise _fail(error) from error
+    table = Table("figure", "value", title=str(out))
+    table.add_row("size", f"{report.size_bytes / 1e6:.1f} MB")
+    table.add_row("median change of depth against PyTorch", f"{report.median_depth_change:.3%}")
+    table.add_row("labels equal to PyTorch's", f"{report.label_agreement:.2%}")
+    calibration = spec.sigma_calibration
+    table.add_row(
+        "k68, k90, k95", f"{calibration.k68:.2f}, {calibration.k90:.2f}, {calibration.k95:.2f}"
+    )
+    console.print(table)
+
+
+def _commit() -> str:
+    """Return the commit the code stands at, or 'unknown' outside a checkout."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def main() -> None:
+    """Entry point of `gam-depth-train`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What a training run is: dataclasses read from a YAML file, every default once, here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Strength of the augmentation at full ramp; each value is a half-width around no change.
+
+    Attributes:
+        brightness: Relative change of brightness.
+        contrast: Relative change of contrast.
+        saturation: Relative change of saturation.
+        white_balance: Relative change of each colour channel.
+        gamma: Change of the tone curve's exponent, in natural logarithm.
+        noise: Largest standard deviation of additive noise, of full scale 1.
+        blur_probability: Share of the pictures that are blurred slightly.
+        crop: Smallest share of height and width that a random crop keeps.
+        ramp: Share of the run over which the strength grows from a quarter to full.
+    """
+
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.4
+    white_balance: float = 0.12
+    gamma: float = 0.3
+    noise: float = 0.03
+    blur_probability: float = 0.2
+    crop: float = 0.75
+    ramp: float = 0.3
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the supervised terms.
+
+    Attributes:
+        depth: Absolute difference of log depth, after the best global factor.
+        metric: Absolute difference of the global factor from one, in log.
+        gradient: Differences of log depth between neighbours, over four scales.
+        sigma: Laplace likelihood of the depth residual; moves sigma alone.
+        semantic: Cross-entropy of the labels.
+    """
+
+    depth: float = 1.0
+    metric: float = 0.1
+    gradient: float = 0.5
+    sigma: float = 0.1
+    semantic: float = 0.2
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One part of the run, at one resolution.
+
+    Attributes:
+        name: For checkpoints and logs.
+        size_hw: Network input, height and width, multiples of 32, 64 or more (reflection padding
+            needs two pixels at the deepest feature).
+        steps: Optimiser steps.
+        batch_size: Frames a step.
+        learning_rate: Peak of a one-cycle schedule.
+        shared_decoder: One decoder with depth and semantic heads, a third cheaper; a later stage
+            without it starts its semantic decoder from the shared one.
+    """
+
+    name: str
+    size_hw: tuple[int, int]
+    steps: int
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    shared_decoder: bool = False
+
+    def __post_init__(self) -> None:
+        if any(side % 32 or side < 64 for side in self.size_hw):
+            raise ValueError(
+                f"stage '{self.name}': got size {self.size_hw[0]}x{self.size_hw[1]}, expected "
+                "multiples of 32 from 64 on; change size_hw"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole supervised run on synthetic shards.
+
+    Attributes:
+        name: Name of the model.
+        stages: Run one after the other, each from the weights of the one before.
+        seed: Seeds weights, order and augmentation.
+        validation_fraction: Share of the shards, the last ones, kept from training.
+        validate_every: Steps between validations.
+        weight_decay: AdamW's.
+        ema_decay: Decay of the running mean of the weights, which is what is validated and
+            exported.
+        loader_workers: Processes that prepare batches; 0 prepares them in the training process.
+        augmentation: See AugmentationConfig.
+        weights: See LossWeights.
+    """
+
+    name: str
+    stages: tuple[StageConfig, ...]
+    seed: int = 1
+    validation_fraction: float = 0.05
+    validate_every: int = 500
+    weight_decay: float = 0.01
+    ema_decay: float = 0.998
+    loader_workers: int = 0
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that change with any setting."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """Read a training config.
+
+    Raises:
+        ValueError: One line naming the file, the key and what was expected.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(
+            f"{path}: got {error.__class__.__name__} while reading it, expected a YAML file; "
+            "see config/training/ for examples"
+        ) from error
+    if not isinstance(data, dict) or not isinstance(data.get("stages"), list):
+        raise ValueError(f"{path}: expected a mapping with a list under 'stages'")
+    try:
+        stages = tuple(
+            _build(StageConfig, {**stage, "size_hw": tuple(stage["size_hw"])})
+            for stage in data.pop("stages")
+        )
+        augmentation = _build(AugmentationConfig, data.pop("augmentation", {}))
+        weights = _build(LossWeights, data.pop("weights", {}))
+        return _build(
+            TrainingConfig,
+            {**data, "stages": stages, "augmentation": augmentation, "weights": weights},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _build(kind: type[T], values: dict[str, Any]) -> T:
+    known = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"got unknown key '{unknown[0]}', expected one of {', '.join(sorted(known))}"
+        )
+    return kind(**values)

@@ -1,0 +1,170 @@
+"""Runs a training config stage by stage, with checkpoints that a stopped run resumes from."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from gam_depth_ros.core.labels import NYU13
+from gam_depth_training.batch import (
+    Batch,
+    ShardFrames,
+    TrainingBatches,
+    collate,
+    find_shards,
+    load_shards,
+    resize_sample,
+    split_shards,
+)
+from gam_depth_training.config import StageConfig, TrainingConfig
+from gam_depth_training.module import SupervisedModule
+from gam_depth_training.networks import JointNetwork
+
+logger = logging.getLogger(__name__)
+
+MAX_VALIDATION_FRAMES = 384
+CHECKPOINT_EVERY_STEPS = 200
+
+
+class ValidationBatches(torch.utils.data.IterableDataset[Batch]):
+    """The held-out frames once, in order, evenly thinned to MAX_VALIDATION_FRAMES."""
+
+    def __init__(self, frames: ShardFrames, size_hw: tuple[int, int], batch_size: int) -> None:
+        step = max(1, len(frames) // MAX_VALIDATION_FRAMES)
+        self.frames = frames
+        self.indices = list(range(0, len(frames), step))
+        self.size_hw = size_hw
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self.indices), self.batch_size):
+            chosen = self.indices[first : first + self.batch_size]
+            yield collate(
+                [
+                    resize_sample(
+                        self.frames.rgb[i],
+                        self.frames.depth_m[i],
+                        self.frames.label[i],
+                        self.size_hw,
+                    )
+                    for i in chosen
+                ]
+            )
+
+
+class ReportScores(Callback):
+    """Says each validation's scores in the log, for runs without a screen."""
+
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        scores = {
+            name.removeprefix("val/"): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("val/")
+        }
+        text = "  ".join(f"{name} {value:.4f}" for name, value in sorted(scores.items()))
+        logger.info("step %d: %s", trainer.global_step, text)
+
+
+def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) -> Path:
+    """Train every stage; a stage that has its final weights is skipped, a started one resumed.
+
+    Args:
+        config: The run.
+        shards: Folder of shards.
+        out: Folder for checkpoints, weights and TensorBoard logs.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The last stage's weights: a state dict of :class:`JointNetwork`.
+
+    Raises:
+        ValueError: no or too few shards.
+        NonFiniteLossError: a loss term broke.
+    """
+    training, validation = split_shards(find_shards(shards), config.validation_fraction)
+    out.mkdir(parents=True, exist_ok=True)
+    frames, held_out = load_shards(training), load_shards(validation)
+    logger.info("%d frames train, %d validate", len(frames), len(held_out))
+    network = JointNetwork(len(NYU13), config.stages[0].shared_decoder)
+    total = sum(stage.steps for stage in config.stages)
+    done = 0
+    weights = out / "weights.pt"
+    for index, stage in enumerate(config.stages):
+        if not stage.shared_decoder:
+            network.split_decoder()
+        weights = out / f"{index}_{stage.name}.pt"
+        share = (done / total, (done + stage.steps) / total)
+        if weights.exists():
+            network.load_state_dict(torch.load(weights, weights_only=True))
+        else:
+            _fit_stage(network, config, stage, index, share, frames, held_out, out, progress)
+            save_atomically(network.state_dict(), weights)
+        done += stage.steps
+    return weights
+
+
+def save_atomically(state: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a state dict so that a full disk or a kill leaves the file before it intact."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def _fit_stage(
+    network: JointNetwork,
+    config: TrainingConfig,
+    stage: StageConfig,
+    index: int,
+    share: tuple[float, float],
+    frames: ShardFrames,
+    held_out: ShardFrames,
+    out: Path,
+    progress: bool,
+) -> None:
+    lightning.seed_everything(config.seed + index, verbose=False)
+    folder = out / f"{index}_{stage.name}"
+    last = folder / "last.ckpt"
+    first_step = 0
+    if last.exists():
+        first_step = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
+        logger.info("stage %s resumes at step %d", stage.name, first_step)
+    module = SupervisedModule(network, config, stage, share)
+    trainer = lightning.Trainer(
+        max_steps=stage.steps,
+        accelerator="auto",
+        devices=1,
+        logger=TensorBoardLogger(str(out), name="tensorboard", version=f"{index}_{stage.name}"),
+        callbacks=[
+            # Buffers too: batch statistics must fit the averaged weights.
+            EMAWeightAveraging(decay=config.ema_decay, use_buffers=True),
+            ModelCheckpoint(
+                folder, save_last=True, save_top_k=0, every_n_train_steps=CHECKPOINT_EVERY_STEPS
+            ),
+            ReportScores(),
+        ],
+        val_check_interval=config.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        log_every_n_steps=20,
+    )
+    batches = TrainingBatches(
+        frames, stage.size_hw, stage.batch_size, config.seed, config.augmentation.crop, first_step
+    )
+    trainer.fit(
+        module,
+        DataLoader(batches, batch_size=None, num_workers=config.loader_workers),
+        DataLoader(
+            ValidationBatches(held_out, stage.size_hw, stage.batch_size), batch_size=None
+        ),
+        ckpt_path=str(last) if last.exists() else None,
+    )

@@ -1,0 +1,114 @@
+"""The supervised training step on synthetic rooms, as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from gam_depth_ros.core.labels import NYU13
+from gam_depth_training import losses
+from gam_depth_training.batch import Batch, augment
+from gam_depth_training.config import LossWeights, StageConfig, TrainingConfig
+from gam_depth_training.networks import JointNetwork, JointPrediction
+from gam_depth_training.validation import ValidationScore
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss term became NaN or infinite; the message names the term and the step."""
+
+
+def supervised_terms(prediction: JointPrediction, batch: Batch) -> dict[str, Tensor]:
+    """Return the unweighted loss terms by name; see LossWeights for what each is."""
+    mask = batch.depth_m > 0
+    residual, offset = losses.log_depth_residual(prediction.depth, batch.depth_m, mask)
+    return {
+        "depth": losses.masked_mean(residual.abs(), mask),
+        "metric": offset.abs().mean(),
+        "gradient": losses.gradient_matching(residual, mask),
+        # The residual is detached: the likelihood may learn from the depth, never bend it.
+        "sigma": losses.laplace_nll(residual.detach(), prediction.log_b, mask),
+        "semantic": losses.semantic_cross_entropy(
+            prediction.logits, batch.label, NYU13.unlabelled_id
+        ),
+    }
+
+
+def weighted_total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
+    """Sum the terms by their weights."""
+    return torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+
+
+class SupervisedModule(lightning.LightningModule):
+    """Trains depth, sigma and semantics of one stage.
+
+    Args:
+        network: The network, already carrying the weights of the stage before.
+        config: The whole run.
+        stage: This part of it.
+        progress: Share of the whole run's steps before this stage and at its end, which ramps
+            the augmentation.
+    """
+
+    def __init__(
+        self,
+        network: JointNetwork,
+        config: TrainingConfig,
+        stage: StageConfig,
+        progress: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.stage = stage
+        self.progress = progress
+        self.score = ValidationScore(len(NYU13))
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        # Pictures change their look, stronger as the run goes on; truth stays as it is.
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        image = augment(batch.image, self.config.augmentation, self._strength(), generator)
+        terms = supervised_terms(self.network(image), batch)
+        total = weighted_total(terms, self.config.weights)
+        if not torch.isfinite(total):
+            broken = [name for name, term in terms.items() if not torch.isfinite(term)]
+            raise NonFiniteLossError(
+                f"loss term {', '.join(broken)} is not finite at step {self.global_step} of stage "
+                f"'{self.stage.name}'; lower the learning rate or look at that batch"
+            )
+        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+        self.log("loss/total", total, prog_bar=True)
+        return total
+
+    def _strength(self) -> float:
+        start, end = self.progress
+        done = start + (end - start) * self.global_step / max(1, self.stage.steps)
+        return min(1.0, 0.25 + 0.75 * done / max(1e-6, self.config.augmentation.ramp))
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        self.score.add(self.network(batch.image), batch)
+
+    def on_validation_epoch_end(self) -> None:
+        figures = self.score.summary()
+        self.score.reset()
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.config.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=self.stage.learning_rate,
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.stage.learning_rate, total_steps=self.stage.steps + 1, pct_start=0.1
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

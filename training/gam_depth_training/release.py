@@ -1,0 +1,76 @@
+"""Everything between trained weights and a model file: provenance, calibration, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.core.model_spec import ModelSpec
+from gam_depth_training.batch import find_shards, load_shards, resize_sample, split_shards
+from gam_depth_training.calibration import fit_calibration, normalised_residuals
+from gam_depth_training.config import TrainingConfig
+from gam_depth_training.export import ParityReport, export_onnx
+from gam_depth_training.fit import ValidationBatches
+from gam_depth_training.networks import JointNetwork
+
+PARITY_PICTURES = 8
+
+
+def load_network(weights: Path) -> JointNetwork:
+    """Load weights written by ``fit``; raises ValueError where they are not a JointNetwork's."""
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        shared = not any(name.startswith("semantic_decoder.") for name in state)
+        network = JointNetwork(len(NYU13), shared_decoder=shared)
+        network.load_state_dict(state)
+    except (RuntimeError, AttributeError) as error:
+        raise ValueError(
+            f"{weights}: got {str(error).splitlines()[0]}, expected weights written by "
+            "`gam-depth-train fit`"
+        ) from error
+    return network.eval()
+
+
+def export_weights(
+    weights: Path, shards: Path, config: TrainingConfig, out: Path, commit: str, day: str
+) -> tuple[ParityReport, ModelSpec]:
+    """Calibrate sigma on the held-out shards and write the model file.
+
+    Returns:
+        The parity report and the contract written.
+
+    Raises:
+        ValueError: weights or shards do not fit.
+        ExportError: the file does not answer as the network does.
+    """
+    network = load_network(weights)
+    size_hw = config.stages[-1].size_hw
+    training, validation = split_shards(find_shards(shards), config.validation_fraction)
+    held_out = load_shards(validation)
+    batches = list(ValidationBatches(held_out, size_hw, 16))
+    calibration = fit_calibration(
+        normalised_residuals(network, batches), f"{len(held_out)} held-out synthetic frames"
+    )
+    spec = ModelSpec(
+        name=config.name,
+        input_size_hw=size_hw,
+        labels=NYU13,
+        sigma_calibration=calibration,
+        training={
+            "config": config.digest(),
+            "data": f"{len(training)} shards of synthetic rooms, no recordings",
+            "commit": commit,
+            "date": day,
+        },
+    )
+    picked = np.linspace(0, len(held_out) - 1, PARITY_PICTURES).astype(int)
+    pictures = np.stack(
+        [
+            resize_sample(held_out.rgb[i], held_out.depth_m[i], held_out.label[i], size_hw)[0]
+            for i in picked
+        ]
+    )
+    return export_onnx(network, spec, out, pictures), spec
