@@ -1,0 +1,309 @@
+"""Frames out of a bag: images in the order of their stamps, each with the reference that fits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.frame import Frame, ReferenceDepth
+from gam_depth_ros.core.image_codec import (
+    ImageError,
+    decode_color,
+    decode_compressed_color,
+    decode_compressed_depth,
+    decode_depth,
+    decode_mono,
+)
+from gam_depth_ros.core.pairing import StampPairer
+from gam_depth_ros.evaluation.bag_writer import OutMessage
+from gam_depth_ros.evaluation.ros_types import NANOSECONDS, stamp_ns
+from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError, RawMessage, open_bag
+from gam_depth_ros.evaluation.sample import FrameFailure, RecordingStats, Sample
+from gam_depth_ros.evaluation.topics import Topics, choose_topics, describe
+
+HOLD_NS = NANOSECONDS // 2
+"""How long an image waits for its reference and for its elders, in bag time."""
+HOLD_IMAGES = 32
+"""How many images wait at most: memory stays flat even where all bag times are equal."""
+HOLD_COMPANIONS = 128
+LOOP_NS = NANOSECONDS
+"""A stamp that falls back by more than this starts a new pass over the same recording."""
+
+Scalar = TypeVar("Scalar", np.float32, np.uint8)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A message that waits: the image itself, or something that may belong to one."""
+
+    stamp_ns: int
+    bag_time_ns: int
+    message: Any
+
+
+class BagRecording:
+    """The frames of a bag, streamed.
+
+    Args:
+        bag: The bag.
+        wished: The topics asked for.
+        pairing_slop_s: Largest difference of stamps between an image and its companions, seconds.
+
+    Raises:
+        BagError: as :func:`choose_topics`.
+    """
+
+    kind = "bag"
+
+    def __init__(self, bag: Bag, wished: Topics, pairing_slop_s: float) -> None:
+        self.bag = bag
+        self.path = bag.path
+        self.chosen = choose_topics(bag, wished)
+        self.topics = self.chosen.as_dict()
+        self.stats = RecordingStats()
+        self.frame_count: int | None = None
+        self._remarks: list[str] = []
+        self._slop_ns = round(pairing_slop_s * NANOSECONDS)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen, what could not be read, and remarks of the latest pass."""
+        return (describe(self.bag, self.chosen), *self.bag.problems, *self._remarks)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the readable frames in the order of their stamps."""
+        for sample in self.samples():
+            if isinstance(sample, Sample):
+                yield sample.frame
+
+    def input_messages(self) -> Iterator[OutMessage]:
+        """Yield the messages of the chosen topics as they are, in ROS 2 serialisation."""
+        # A second handle: rosbags' readers keep one position in the file.
+        bag = open_bag(self.path)
+        for raw in bag.messages(self.chosen.names()):
+            try:
+                data = bag.to_cdr(raw)
+            except BagError:
+                continue  # samples() counts it, with the reason
+            yield OutMessage(raw.topic, raw.msgtype, raw.bag_time_ns, data)
+
+    def samples(self) -> Iterator[Sample | FrameFailure]:
+        """Yield every frame in the order of the stamps, and a failure for each unreadable one."""
+        self.stats = RecordingStats()
+        self._remarks = []
+        waiting = _Waiting(self.chosen, self._slop_ns)
+        for raw in self.bag.messages(self.chosen.names()):
+            is_image = raw.topic == self.chosen.image
+            self.stats.images += is_image
+            try:
+                held = self._hold(raw)
+            except BagError as error:
+                if is_image:
+                    yield self._fail(raw.bag_time_ns, raw.bag_time_ns, str(error))
+                else:
+                    self._remark(str(error))
+                continue
+            if waiting.begins_again(held):
+                yield from (self._assemble(image, waiting) for image in waiting.drain())
+                waiting.restart()
+            waiting.add(raw.topic, held)
+            yield from (self._assemble(image, waiting) for image in waiting.due(raw.bag_time_ns))
+        yield from (self._assemble(image, waiting) for image in waiting.drain())
+
+    def _hold(self, raw: RawMessage) -> _Held:
+        message = self.bag.decode(raw)
+        stamp = stamp_ns(message)
+        if stamp == 0:
+            self._remark(f"{raw.topic}: got stamps of zero, used the bag's receive time instead")
+            stamp = raw.bag_time_ns
+        return _Held(stamp, raw.bag_time_ns, message)
+
+    def _remark(self, line: str) -> None:
+        """Keep a remark, once, and not without end."""
+        if line not in self._remarks and len(self._remarks) < 20:
+            self._remarks.append(line)
+
+    def _fail(self, stamp: int, bag_time_ns: int, reason: str) -> FrameFailure:
+        self.stats.fail(reason)
+        return FrameFailure(stamp, bag_time_ns, reason)
+
+    def _assemble(self, held: _Held, waiting: _Waiting) -> Sample | FrameFailure:
+        """Decode an image and what belongs to it."""
+        topics, message = self.chosen, held.message
+        try:
+            rgb = _color(message)
+        except ImageError as error:
+            reason = f"{topics.image}: {error}"
+            return self._fail(held.stamp_ns, held.bag_time_ns, reason)
+        notes: list[str] = []
+        frame = Frame(
+            rgb=rgb,
+            stamp_ns=held.stamp_ns,
+            frame_id=str(message.header.frame_id),
+            intrinsics=_intrinsics(waiting, topics.camera_info, rgb.shape, notes),
+            reference=self._reference(held, waiting, notes),
+        )
+        return Sample(
+            frame=frame,
+            bag_time_ns=held.bag_time_ns,
+            labels=_decoded(waiting.take(topics.labels, held), _mono, topics.labels, notes),
+            exact_depth_m=_decoded(
+                waiting.take(topics.exact_depth, held), _depth, topics.exact_depth, notes
+            ),
+            camera_info=waiting.info(topics.camera_info) if frame.intrinsics else None,
+            notes=tuple(notes),
+        )
+
+    def _reference(
+        self, image: _Held, waiting: _Waiting, notes: list[str]
+    ) -> ReferenceDepth | None:
+        topic = self.chosen.reference_depth
+        held = waiting.take(topic, image)
+        depth_m = _decoded(held, _depth, topic, notes)
+        if held is None or depth_m is None:
+            return None
+        return ReferenceDepth(
+            depth_m=depth_m,
+            stamp_ns=held.stamp_ns,
+            frame_id=str(held.message.header.frame_id),
+            intrinsics=_intrinsics(
+                waiting, self.chosen.reference_camera_info, depth_m.shape, notes
+            ),
+        )
+
+
+class _Waiting:
+    """Images that wait for their reference and their elders, and what may belong to them."""
+
+    def __init__(self, topics: Topics, slop_ns: int) -> None:
+        self._topics = topics
+        self._images: deque[_Held] = deque()
+        self._infos: dict[str, Any] = {}
+        self._newest_ns = 0
+        companions = (topics.reference_depth, topics.labels, topics.exact_depth)
+        self._pairers: dict[str, StampPairer[_Held]] = {
+            name: StampPairer(slop_ns, HOLD_COMPANIONS) for name in companions if name
+        }
+
+    def begins_again(self, held: _Held) -> bool:
+        """Whether a stamp is so far back that the recording must be a loop."""
+        return held.stamp_ns < self._newest_ns - LOOP_NS
+
+    def restart(self) -> None:
+        """Forget the stamps of the loop before."""
+        self._newest_ns = 0
+        for pairer in self._pairers.values():
+            pairer.clear()
+
+    def add(self, topic: str, held: _Held) -> None:
+        """Take in a message; images are kept in the order of their stamps."""
+        self._newest_ns = max(self._newest_ns, held.stamp_ns)
+        if topic == self._topics.image:
+            position = len(self._images)
+            while position and self._images[position - 1].stamp_ns > held.stamp_ns:
+                position -= 1
+            self._images.insert(position, held)
+        elif topic in self._pairers:
+            self._pairers[topic].add(held.stamp_ns, held)
+        else:
+            self._infos[topic] = held.message
+
+    def due(self, now_ns: int) -> Iterator[_Held]:
+        """Hand out the images that have waited long enough by bag time, or are too many."""
+        images = self._images
+        while images and (now_ns - images[0].bag_time_ns > HOLD_NS or len(images) > HOLD_IMAGES):
+            yield images.popleft()
+
+    def drain(self) -> Iterator[_Held]:
+        """Hand out all images."""
+        while self._images:
+            yield self._images.popleft()
+
+    def take(self, topic: str | None, image: _Held) -> _Held | None:
+        """Return the companion nearest to an image, None where none is within the slop."""
+        pairer = self._pairers.get(topic or "")
+        return pairer.take(image.stamp_ns) if pairer else None
+
+    def info(self, topic: str | None) -> Any:
+        """Return the latest calibration of a topic, None where there is none."""
+        return self._infos.get(topic or "")
+
+
+def _decoded(
+    held: _Held | None,
+    decode: Callable[[Any], npt.NDArray[Scalar]],
+    topic: str | None,
+    notes: list[str],
+) -> npt.NDArray[Scalar] | None:
+    """Decode a companion; one that is broken costs a note."""
+    try:
+        return None if held is None else decode(held.message)
+    except ImageError as error:
+        notes.append(f"{topic}: {error}")
+        return None
+
+
+def _intrinsics(
+    waiting: _Waiting, topic: str | None, shape: tuple[int, ...], notes: list[str]
+) -> Intrinsics | None:
+    """Read the latest calibration; one that is broken, or for another size, costs a note."""
+    info = waiting.info(topic)
+    try:
+        return None if info is None else intrinsics_from(info, (shape[0], shape[1]))
+    except CameraError as error:
+        notes.append(f"{topic}: {error}")
+        return None
+
+
+def intrinsics_from(message: Any, size_hw: tuple[int, int] | None = None) -> Intrinsics:
+    """Read a decoded CameraInfo; raises CameraError if it is no calibration.
+
+    Args:
+        message: rosbags' CameraInfo.
+        size_hw: Size of the image that it came with, to be checked if given.
+    """
+    roi = message.roi
+    return Intrinsics.from_camera_info_values(
+        int(message.width),
+        int(message.height),
+        [float(value) for value in message.k],
+        str(message.distortion_model),
+        [float(value) for value in message.d],
+        image_size_hw=size_hw,
+        binning_xy=(int(message.binning_x), int(message.binning_y)),
+        roi_xywh=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
+    )
+
+
+def _color(message: Any) -> npt.NDArray[np.uint8]:
+    if hasattr(message, "format"):
+        return decode_compressed_color(message.data, str(message.format))
+    return decode_color(*_pixels(message))
+
+
+def _depth(message: Any) -> npt.NDArray[np.float32]:
+    if hasattr(message, "format"):
+        return decode_compressed_depth(message.data, str(message.format))
+    return decode_depth(*_pixels(message))
+
+
+def _mono(message: Any) -> npt.NDArray[np.uint8]:
+    return decode_mono(*_pixels(message))
+
+
+def _pixels(message: Any) -> tuple[Any, str, int, int, int, bool]:
+    """Return data, encoding, height, width, step and byte order of a decoded Image."""
+    return (
+        message.data,
+        str(message.encoding),
+        int(message.height),
+        int(message.width),
+        int(message.step),
+        bool(message.is_bigendian),
+    )

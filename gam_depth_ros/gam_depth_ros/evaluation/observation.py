@@ -1,0 +1,145 @@
+"""What scoring needs of one frame, whether a pipeline just made it or a bag has it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.frame import Perception
+from gam_depth_ros.core.pairing import reference_problem
+from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
+from gam_depth_ros.core.scale_alignment import ScaleEstimator
+from gam_depth_ros.evaluation.sample import FrameFailure, Recording, Sample
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One frame that was processed, with the truth it can be held against.
+
+    Attributes:
+        sample: The frame and its truth.
+        depth: H×W float32 predicted depth up to scale; None where none is known (a recorded
+            output without a scale).
+        metric_depth_m: H×W float32 metres with the scale known before this frame; None unknown.
+        sigma_log: H×W float32 half-width of the 68.3 % interval of log ``depth``, without the
+            scale's own uncertainty; None unknown.
+        metric_sigma_m: H×W float32 metres, the same with the scale's; None unknown.
+        labels: H×W uint8 ids, None where there are none.
+        scale: Metres per unit of ``depth``; NaN unknown.
+        floor_scale: Metres that a picture-free constant would have been given; NaN unknown.
+        latency_ms: From frame to outputs; NaN unknown.
+        stage_ms: Milliseconds by stage.
+        notes: Remarks on the frame.
+    """
+
+    sample: Sample
+    depth: Float | None
+    metric_depth_m: Float | None
+    sigma_log: Float | None
+    metric_sigma_m: Float | None
+    labels: npt.NDArray[np.uint8] | None
+    scale: float = float("nan")
+    floor_scale: float = float("nan")
+    latency_ms: float = float("nan")
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A frame that got no output: the node was busy with a newer one."""
+
+    sample: Sample
+
+
+Event = Observation | Dropped | FrameFailure
+
+
+class ConstantFloor:
+    """The metres that a picture-free constant is given online, by the same estimator."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self._config = config
+        self._estimator = ScaleEstimator(config.scale)
+        self._enabled = config.scale.source == "median_reference"
+
+    def step(self, sample: Sample) -> float:
+        """Return the metres for this frame, from references strictly before it; NaN unknown."""
+        if not self._enabled:
+            return float("nan")
+        frame = sample.frame
+        value = self._estimator.estimate(frame.stamp_ns).value
+        if fitting_reference(sample, self._config.pairing_slop_s) is not None:
+            assert frame.reference is not None
+            ones = np.ones(frame.rgb.shape[:2], np.float32)
+            self._estimator.update(frame.stamp_ns, frame.reference, ones)
+        return value
+
+
+def fitting_reference(sample: Sample, slop_s: float) -> Float | None:
+    """Return the sensor depth that belongs to a frame pixel by pixel, None where there is none."""
+    frame, reference = sample.frame, sample.frame.reference
+    if reference is None:
+        return None
+    problem = reference_problem(
+        frame.stamp_ns, frame.frame_id, frame.rgb.shape[:2], reference, slop_s
+    )
+    return None if problem else reference.depth_m
+
+
+def observe(
+    recording: Recording, pipeline: PerceptionPipeline, timer: Callable[[], int]
+) -> Iterator[Event]:
+    """Run the pipeline over a recording.
+
+    Args:
+        recording: Where the frames come from.
+        pipeline: The pipeline; its state is reset first.
+        timer: Returns nanoseconds, for the latency.
+    """
+    pipeline.reset()
+    floor = ConstantFloor(pipeline.config)
+    for sample in recording.samples():
+        if isinstance(sample, FrameFailure):
+            yield sample
+            continue
+        started = timer()
+        try:
+            perception = pipeline.process(sample.frame)
+        except FrameError as error:
+            yield FrameFailure(sample.frame.stamp_ns, sample.bag_time_ns, str(error))
+            continue
+        latency_ms = (timer() - started) / 1e6
+        yield _observation(sample, perception, floor.step(sample), latency_ms)
+
+
+def _observation(
+    sample: Sample, perception: Perception, floor_scale: float, latency_ms: float
+) -> Observation:
+    depth, scale = perception.network_depth, perception.scale
+    known = scale.known
+    sigma_log = None
+    if known:
+        # The pipeline publishes depth · sqrt(network² + scale²): take the scale's part out again.
+        total = perception.sigma_m / perception.depth_m
+        sigma_log = np.sqrt(np.maximum(total**2 - np.float32(scale.sigma_log**2), 0.0))
+    return Observation(
+        sample=sample,
+        depth=depth,
+        # Not perception.depth_m: fusion puts this frame's own sensor depth into that.
+        metric_depth_m=depth * np.float32(scale.value) if known else None,
+        sigma_log=sigma_log,
+        metric_sigma_m=perception.sigma_m if known else None,
+        labels=perception.labels,
+        scale=float(scale.value),
+        floor_scale=floor_scale,
+        latency_ms=latency_ms,
+        stage_ms=dict(perception.stage_ms),
+        notes=(*sample.notes, *perception.notes),
+    )

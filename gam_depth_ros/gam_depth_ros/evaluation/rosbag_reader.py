@@ -1,0 +1,261 @@
+"""Raw messages out of a bag: rosbag2 (mcap, sqlite3) and rosbag1, intact or truncated."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import apsw
+from rosbags.interfaces import Connection
+from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag1 import ReaderError as ReaderError1
+from rosbags.rosbag2 import Reader as Reader2
+from rosbags.rosbag2 import ReaderError as ReaderError2
+from rosbags.serde import SerdeError
+from rosbags.typesys import TypesysError, get_types_from_msg
+
+from gam_depth_ros.evaluation.ros_types import ros1_types, ros2_types
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+DAMAGE = (
+    ReaderError1,
+    ReaderError2,
+    SerdeError,
+    TypesysError,
+    apsw.Error,
+    zstd.ZstdError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What rosbags, its storages and its decompressors raise on broken bytes: no single family."""
+
+STORAGE_SUFFIXES = (".mcap", ".db3")
+BAG_KINDS = "a rosbag2 directory, an .mcap, .db3 or .bag file, or a sequence folder"
+
+
+class BagError(ValueError):
+    """A recording cannot be used. The message is one line: got, expected, remedy."""
+
+
+class RawMessage(NamedTuple):
+    """One message as it lies in the bag.
+
+    Attributes:
+        topic: Topic name with a leading slash.
+        msgtype: Type in ROS 2 spelling, for example ``sensor_msgs/msg/Image``.
+        bag_time_ns: When the recorder received it, nanoseconds.
+        data: Serialised message: CDR from rosbag2, ROS 1 serialisation from rosbag1.
+    """
+
+    topic: str
+    msgtype: str
+    bag_time_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class StoredTopic:
+    """A topic of a bag.
+
+    Attributes:
+        name: Topic name.
+        msgtype: Its type.
+        definition: The definition stored in the bag; empty where there is none.
+    """
+
+    name: str
+    msgtype: str
+    definition: str = ""
+
+
+class StorageFile(Protocol):
+    """One file, or one directory of files, that messages can be read from."""
+
+    @property
+    def topics(self) -> dict[str, StoredTopic]:
+        """The topics by name."""
+
+    @property
+    def problem(self) -> str:
+        """One line on what could not be read; empty while all is well."""
+
+    def messages(self, names: Collection[str]) -> Iterator[RawMessage]:
+        """Yield the messages of the topics in ``names``, in the order of their bag time."""
+
+
+class IntactStorage:
+    """A bag that rosbags can open."""
+
+    def __init__(self, reader: Reader1 | Reader2) -> None:
+        reader.open()
+        self._reader = reader
+        self.problem = ""
+        self.topics = {
+            connection.topic: StoredTopic(
+                connection.topic, connection.msgtype, connection.msgdef.data
+            )
+            for connection in reader.connections
+        }
+
+    def messages(self, names: Collection[str]) -> Iterator[RawMessage]:
+        """Yield messages until the end, or until the storage turns out to be damaged."""
+        wanted: list[Connection] = [c for c in self._reader.connections if c.topic in names]
+        if not wanted:
+            return
+        try:
+            for connection, bag_time_ns, data in self._reader.messages(connections=wanted):
+                yield RawMessage(connection.topic, connection.msgtype, bag_time_ns, bytes(data))
+        except DAMAGE as error:
+            self.problem = f"got a damaged bag ({_one_line(error)}), read it up to there"
+
+
+class Bag:
+    """A bag of any kind, opened for reading.
+
+    Attributes:
+        path: Where it lies.
+        is_ros1: Whether its messages are in ROS 1 serialisation.
+        topics: The topics by name.
+    """
+
+    def __init__(self, path: Path, parts: list[StorageFile], *, is_ros1: bool, note: str) -> None:
+        self.path = path
+        self.is_ros1 = is_ros1
+        self._parts = parts
+        self._note = note
+        self.topics: dict[str, StoredTopic] = {}
+        for part in parts:
+            self.topics.update(part.topics)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each thing that could not be read."""
+        lines = [self._note, *(part.problem for part in self._parts)]
+        return tuple(f"{self.path}: {line}" for line in lines if line)
+
+    def messages(self, names: Collection[str]) -> Iterator[RawMessage]:
+        """Yield the messages of the topics in ``names``, in the order of their bag time."""
+        for part in self._parts:
+            yield from part.messages(names)
+
+    def decode(self, raw: RawMessage) -> Any:
+        """Turn a raw message into rosbags' object for its ROS 2 type, from a ROS 1 bag too.
+
+        Raises:
+            BagError: the bytes are not a message of that type, or the type is unknown.
+        """
+        self._learn_type(raw.topic, raw.msgtype)
+        data = self.to_cdr(raw)
+        try:
+            return ros2_types().deserialize_cdr(data, raw.msgtype)
+        except DAMAGE as error:
+            raise _not_a_message(raw, error) from error
+
+    def to_cdr(self, raw: RawMessage) -> bytes:
+        """Return the message in ROS 2 serialisation; raises BagError as :meth:`decode`."""
+        if not self.is_ros1:
+            return raw.data
+        try:
+            return bytes(ros1_types().ros1_to_cdr(raw.data, raw.msgtype))
+        except DAMAGE as error:
+            raise _not_a_message(raw, error) from error
+
+    def _learn_type(self, topic: str, msgtype: str) -> None:
+        """Register a type that only the bag itself defines."""
+        store = ros2_types()
+        if msgtype in store.fielddefs:
+            return
+        definition = self.topics[topic].definition
+        if not definition:
+            raise BagError(
+                f"{topic}: got the unknown type {msgtype} without a definition in the bag, "
+                "expected a known type; choose another topic or record with definitions"
+            )
+        try:
+            known = store.fielddefs
+            types = get_types_from_msg(definition, msgtype)
+            store.register({name: value for name, value in types.items() if name not in known})
+        except TypesysError as error:
+            raise BagError(
+                f"{topic}: got the unknown type {msgtype} with an unreadable definition "
+                f"({_one_line(error)}), expected a known type; choose another topic"
+            ) from error
+
+
+def open_bag(path: Path) -> Bag:
+    """Open a bag, and as much as there is of a truncated one.
+
+    Raises:
+        BagError: there is no such path, it is no bag, or nothing in it can be read.
+    """
+    if not path.exists():
+        raise BagError(f"{path}: got no such file or directory, expected {BAG_KINDS}")
+    if path.is_dir():
+        return _open_directory(path)
+    if path.suffix == ".bag":
+        return Bag(path, [_open_file(path)], is_ros1=True, note="")
+    if path.suffix in STORAGE_SUFFIXES:
+        return Bag(path, [_open_file(path)], is_ros1=False, note="")
+    raise BagError(f"{path}: got a file of another kind, expected {BAG_KINDS}")
+
+
+def is_bag_directory(path: Path) -> bool:
+    """Whether a directory holds a rosbag2 recording."""
+    return (path / "metadata.yaml").exists() or bool(_storage_files(path))
+
+
+def _open_directory(path: Path) -> Bag:
+    note = "got no metadata.yaml (the recorder was killed?), read the storage files themselves"
+    if (path / "metadata.yaml").exists():
+        try:
+            return Bag(path, [IntactStorage(Reader2(path))], is_ros1=False, note="")
+        except DAMAGE as error:
+            note = f"got a bag that does not open whole ({_one_line(error)}), read file by file"
+    files = _storage_files(path)
+    if not files:
+        raise BagError(f"{path}: got a directory without .mcap or .db3 files, expected {BAG_KINDS}")
+    return Bag(path, [_open_file(file) for file in files], is_ros1=False, note=note)
+
+
+def _storage_files(path: Path) -> list[Path]:
+    files = (file for suffix in STORAGE_SUFFIXES for file in path.glob(f"*{suffix}"))
+    # Split bags are numbered: name_2 comes before name_10.
+    return sorted(files, key=lambda file: (len(file.name), file.name))
+
+
+def _open_file(path: Path) -> StorageFile:
+    from gam_depth_ros.evaluation.bag_salvage import salvage
+
+    try:
+        return IntactStorage(Reader1(path) if path.suffix == ".bag" else Reader2(path))
+    except DAMAGE as error:
+        return salvage(path, _one_line(error))
+
+
+def _not_a_message(raw: RawMessage, error: BaseException) -> BagError:
+    return BagError(
+        f"{raw.topic}: got {len(raw.data)} bytes that are no {raw.msgtype} ({_one_line(error)}), "
+        "expected a whole message; it is skipped"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,255 @@
+"""Running scores over a recording: depth, uncertainty, labels. Memory does not grow with it.
+
+Protocol, as published indoor results use it: pixels with truth above zero (no upper limit), the
+prediction brought to the truth by the ratio of the medians (or not at all, where the scale was
+learnt online), clipped to 0.1-10 m, errors per image, then their mean over images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.metrics import (
+    MAX_DEPTH_M,
+    MIN_DEPTH_M,
+    DepthErrors,
+    ause,
+    confusion_matrix,
+    coverage,
+    evaluate_depth,
+    iou,
+    mean_iou,
+    median_scale,
+    pixel_accuracy,
+)
+from gam_depth_ros.evaluation.observation import Float, Observation
+
+NOMINAL_COVERAGE = 0.683
+RANGE_EDGES_M = tuple(np.arange(0.0, 10.5, 0.5).tolist())
+SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
+AUSE_PIXELS = 20_000
+
+
+class MeanErrors:
+    """The mean over images of the eight depth errors."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._sums = np.zeros(len(fields(DepthErrors)))
+
+    def add(self, errors: DepthErrors | None) -> None:
+        """Take in one image; None (no valid pixel) counts nothing."""
+        if errors is not None:
+            self.frames += 1
+            self._sums += np.array(list(asdict(errors).values()), np.float64)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the means (None without an image) and the number of images."""
+        names = [entry.name for entry in fields(DepthErrors)]
+        means = self._sums / self.frames if self.frames else [None] * len(names)
+        values = {
+            name: None if mean is None else float(mean)
+            for name, mean in zip(names, means, strict=True)
+        }
+        return {**values, "frames": self.frames}
+
+
+class DepthScore:
+    """Depth against one truth: the sensor's, or the exact one of a synthetic recording."""
+
+    def __init__(self) -> None:
+        self.median, self.online = MeanErrors(), MeanErrors()
+        self.floor_median, self.floor_online = MeanErrors(), MeanErrors()
+        self.without_scale = 0
+        self._contrasts: list[float] = []
+        self._ranges = np.zeros((3, len(RANGE_EDGES_M) - 1))
+
+    def add(self, truth_m: Float, seen: Observation) -> dict[str, float]:
+        """Score one frame.
+
+        Returns:
+            ``abs_rel`` and ``online_abs_rel`` and ``ideal_scale`` (the frame's own median ratio);
+            NaN where there is none.
+        """
+        ones = np.ones_like(truth_m)
+        self.floor_median.add(evaluate_depth(truth_m, ones, align="median"))
+        if np.isfinite(seen.floor_scale):
+            constant = np.full_like(truth_m, seen.floor_scale)
+            self.floor_online.add(evaluate_depth(truth_m, constant, align="none"))
+        median = online = None
+        ideal = float("nan")
+        if seen.depth is not None:
+            median = evaluate_depth(truth_m, seen.depth, align="median")
+            ideal = self._add_profile(truth_m, seen.depth)
+        if seen.metric_depth_m is not None:
+            online = evaluate_depth(truth_m, seen.metric_depth_m, align="none")
+        else:
+            self.without_scale += 1
+        self.median.add(median)
+        self.online.add(online)
+        return {
+            "abs_rel": median.abs_rel if median else float("nan"),
+            "online_abs_rel": online.abs_rel if online else float("nan"),
+            "ideal_scale": ideal,
+        }
+
+    def _add_profile(self, truth_m: Float, depth: Float) -> float:
+        """Add to the contrast and to the error by range; returns the median ratio."""
+        valid = valid_pixels(truth_m) & np.isfinite(depth)
+        if not valid.any():
+            return float("nan")
+        truth, prediction = truth_m[valid], depth[valid]
+        ratio = median_scale(truth, prediction)
+        spread = float(np.std(np.log(truth)))
+        if spread > 0:
+            self._contrasts.append(float(np.std(np.log(prediction))) / spread)
+        relative = (np.clip(prediction * ratio, MIN_DEPTH_M, MAX_DEPTH_M) - truth) / truth
+        for row, values in enumerate((np.abs(relative), relative, np.ones_like(relative))):
+            self._ranges[row] += np.histogram(truth, RANGE_EDGES_M, weights=values)[0]
+        return float(ratio)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures for the report."""
+        pixels = self._ranges[2]
+        by_range = [
+            {
+                "from_m": RANGE_EDGES_M[index],
+                "to_m": RANGE_EDGES_M[index + 1],
+                "abs_rel": float(self._ranges[0, index] / pixels[index]),
+                "bias": float(self._ranges[1, index] / pixels[index]),
+                "pixel_share": float(pixels[index] / pixels.sum()),
+            }
+            for index in range(len(pixels))
+            if pixels[index] > 0
+        ]
+        contrast = float(np.mean(self._contrasts)) if self._contrasts else None
+        return {
+            "per_frame_median": self.median.summary(),
+            "online_scale": {
+                **self.online.summary(),
+                "frames_without_scale": self.without_scale,
+            },
+            "constant_floor": {
+                "per_frame_median": self.floor_median.summary(),
+                "online_scale": self.floor_online.summary(),
+            },
+            "contrast_ratio": contrast,
+            "by_range": by_range,
+        }
+
+
+class UncertaintyScore:
+    """Whether sigma keeps its promise, and whether it knows where the errors are."""
+
+    def __init__(self) -> None:
+        self._aligned = _Coverage()
+        self._online = _Coverage()
+        self._ause: list[float] = []
+
+    def add(self, truth_m: Float, seen: Observation) -> None:
+        """Score one frame; frames without sigma count nothing."""
+        valid = valid_pixels(truth_m)
+        if seen.depth is not None and seen.sigma_log is not None:
+            usable = valid & np.isfinite(seen.depth) & np.isfinite(seen.sigma_log)
+            if usable.any():
+                truth, depth = truth_m[usable], seen.depth[usable]
+                aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
+                sigma = seen.sigma_log[usable] * aligned
+                self._aligned.add(aligned - truth, sigma)
+                self._add_ause(truth, aligned, sigma)
+        if seen.metric_depth_m is not None and seen.metric_sigma_m is not None:
+            usable = valid & np.isfinite(seen.metric_depth_m) & np.isfinite(seen.metric_sigma_m)
+            if usable.any():
+                clipped = np.clip(seen.metric_depth_m[usable], MIN_DEPTH_M, MAX_DEPTH_M)
+                self._online.add(clipped - truth_m[usable], seen.metric_sigma_m[usable])
+
+    def _add_ause(self, truth: Float, aligned: Float, sigma: Float) -> None:
+        step = max(1, truth.size // AUSE_PIXELS)
+        error = np.abs(aligned - truth)[::step] / truth[::step]
+        ranking = ause(error, (sigma / aligned)[::step])
+        if ranking is not None:
+            self._ause.append(ranking.ause)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures for the report, None without a scored frame."""
+        if not self._aligned.frames and not self._online.frames:
+            return None
+        return {
+            "nominal_coverage": NOMINAL_COVERAGE,
+            "coverage_1sigma": {
+                "per_frame_median": self._aligned.at_one_sigma(),
+                "online_scale": self._online.at_one_sigma(),
+            },
+            "coverage_curve": {
+                "sigmas": list(SIGMA_LEVELS),
+                "per_frame_median": self._aligned.curve(),
+                "online_scale": self._online.curve(),
+            },
+            "ause_abs_rel": float(np.mean(self._ause)) if self._ause else None,
+            "frames": self._aligned.frames,
+        }
+
+
+class _Coverage:
+    """Share of pixels whose error is within k sigma, mean over images."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._one = 0.0
+        self._levels = np.zeros(len(SIGMA_LEVELS))
+
+    def add(self, error_m: Float, sigma_m: Float) -> None:
+        self.frames += 1
+        self._one += coverage(error_m, sigma_m, 1.0)
+        normalised = np.abs(error_m) / np.maximum(sigma_m, np.float32(1e-9))
+        ordered = np.sort(normalised[:: max(1, normalised.size // AUSE_PIXELS)])
+        self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
+
+    def at_one_sigma(self) -> float | None:
+        return self._one / self.frames if self.frames else None
+
+    def curve(self) -> list[float] | None:
+        return [float(v) for v in self._levels / self.frames] if self.frames else None
+
+
+class SegmentationScore:
+    """Labels against true labels, over the classes that occur in the truth."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self.labels = labels
+        self.frames = 0
+        self._matrix = np.zeros((len(labels), len(labels)), np.int64)
+
+    def add(self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
+        """Score one frame; pixels without a true label count nothing."""
+        self.frames += 1
+        known = (truth < len(self.labels)) & (predicted < len(self.labels))
+        self._matrix += confusion_matrix(truth[known], predicted[known], len(self.labels))
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures for the report, None without a scored frame."""
+        if not self._matrix.any():
+            return None
+        present = self._matrix.sum(axis=1) > 0
+        values = np.where(present, iou(self._matrix), np.nan)
+        return {
+            "miou": mean_iou(self._matrix),
+            "pixel_accuracy": pixel_accuracy(self._matrix),
+            "iou": {
+                name: float(value)
+                for name, value in zip(self.labels.names, values, strict=True)
+                if np.isfinite(value)
+            },
+            "classes_in_truth": int(present.sum()),
+            "frames": self.frames,
+        }
+
+
+def valid_pixels(truth_m: Float) -> npt.NDArray[np.bool_]:
+    """Return where the truth is a depth: finite and above zero, without an upper limit."""
+    return np.asarray(np.isfinite(truth_m) & (truth_m > 0))

@@ -1,0 +1,206 @@
+"""Find the colour image, the reference depth and their calibration among a bag's topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from gam_depth_ros.core.image_codec import COLOR_ENCODINGS, DEPTH_ENCODINGS
+from gam_depth_ros.evaluation.ros_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
+from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError
+
+OUTPUT_NAMESPACE = "/gam_depth"
+
+COLOR_IMAGE_TOPIC = "/camera/color/image_raw"
+COLOR_INFO_TOPIC = "/camera/color/camera_info"
+DEPTH_IMAGE_TOPIC = "/camera/depth/image_raw"
+DEPTH_INFO_TOPIC = "/camera/depth/camera_info"
+LABELS_TOPIC = "/camera/labels/image_raw"
+EXACT_DEPTH_TOPIC = "/camera/depth_exact/image_raw"
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Which topic of a bag plays which part; None where there is none, or where it is to be found.
+
+    Attributes:
+        image: Colour image, raw or compressed.
+        camera_info: Calibration of ``image``.
+        reference_depth: Sensor depth registered to ``image``.
+        reference_camera_info: Calibration of ``reference_depth``.
+        labels: True labels, mono8 ids of the label set ``nyu13``.
+        exact_depth: Exact depth, known for synthetic recordings.
+    """
+
+    image: str | None = None
+    camera_info: str | None = None
+    reference_depth: str | None = None
+    reference_camera_info: str | None = None
+    labels: str | None = None
+    exact_depth: str | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the topics that are set."""
+        return tuple(name for name in self.as_dict().values() if name)
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return part and topic."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+
+WRITTEN_TOPICS = Topics(
+    image=COLOR_IMAGE_TOPIC,
+    camera_info=COLOR_INFO_TOPIC,
+    reference_depth=DEPTH_IMAGE_TOPIC,
+    reference_camera_info=DEPTH_INFO_TOPIC,
+    labels=LABELS_TOPIC,
+    exact_depth=EXACT_DEPTH_TOPIC,
+)
+"""The topics that a bag gets when it is written from a sequence folder."""
+
+
+def choose_topics(bag: Bag, wished: Topics) -> Topics:
+    """Fill in what ``wished`` leaves open, by type, encoding and name.
+
+    Returns:
+        The topics to read. Depth, calibration and labels stay None where nothing fits.
+
+    Raises:
+        BagError: a wished topic is absent or of the wrong type, or there is no colour image.
+    """
+    _check_wishes(bag, wished)
+    kinds = {
+        name: _kind(bag, name)
+        for name, topic in bag.topics.items()
+        if topic.msgtype in (IMAGE, COMPRESSED_IMAGE) and not _is_output(name)
+    }
+    image = wished.image or _best(
+        (name for name, kind in kinds.items() if kind == "color"), _color_rank
+    )
+    if image is None:
+        raise BagError(
+            f"{bag.path}: got {_listing(bag)}, expected a colour image "
+            f"({IMAGE} or {COMPRESSED_IMAGE}); name it with --image-topic"
+        )
+    chosen = replace(
+        wished,
+        image=image,
+        camera_info=wished.camera_info or _info_beside(bag, image),
+        reference_depth=wished.reference_depth
+        or _best((name for name, kind in kinds.items() if kind == "depth"), _depth_rank),
+        labels=wished.labels or _best((n for n, k in kinds.items() if k == "labels"), _color_rank),
+        exact_depth=wished.exact_depth
+        or _best((n for n, k in kinds.items() if k == "exact"), _color_rank),
+    )
+    if chosen.reference_depth and not wished.reference_camera_info:
+        chosen = replace(chosen, reference_camera_info=_info_beside(bag, chosen.reference_depth))
+    return chosen
+
+
+def describe(bag: Bag, topics: Topics) -> str:
+    """Say in one line what was chosen."""
+    parts = [
+        f"{part.replace('_', ' ')} {name} ({bag.topics[name].msgtype})"
+        for part, name in topics.as_dict().items()
+        if name
+    ]
+    return "reading " + ", ".join(parts)
+
+
+def _check_wishes(bag: Bag, wished: Topics) -> None:
+    for part, name in wished.as_dict().items():
+        if name is None:
+            continue
+        if name not in bag.topics:
+            raise BagError(
+                f"{bag.path}: got no topic {name}, expected it for the {part.replace('_', ' ')}; "
+                f"the bag has {_listing(bag)}"
+            )
+        expected = (CAMERA_INFO,) if part.endswith("camera_info") else (IMAGE, COMPRESSED_IMAGE)
+        got = bag.topics[name].msgtype
+        if got not in expected:
+            raise BagError(
+                f"{bag.path}: got {name} of type {got}, expected {' or '.join(expected)} for the "
+                f"{part.replace('_', ' ')}; choose another topic"
+            )
+
+
+def _kind(bag: Bag, name: str) -> str:
+    """Return color, depth, labels, exact or other, judged by name and the first whole message."""
+    if "labels" in name:
+        return "labels"
+    if "depth_exact" in name:
+        return "exact"
+    message = _first(bag, name)
+    if message is None:
+        return "other"
+    encoding = str(getattr(message, "encoding", "") or getattr(message, "format", ""))
+    # mono16 is a grey picture or, from some drivers, depth: then the name says so.
+    looks_like_depth = _base(encoding) in DEPTH_ENCODINGS and (
+        encoding not in COLOR_ENCODINGS or "depth" in name
+    )
+    if "compressedDepth" in encoding or looks_like_depth:
+        return "depth"
+    compressed = bag.topics[name].msgtype == COMPRESSED_IMAGE
+    return "color" if compressed or encoding in COLOR_ENCODINGS else "other"
+
+
+def _base(encoding: str) -> str:
+    """Return the pixel encoding in a compressed format such as ``16UC1; png compressed``."""
+    return encoding.split(";")[0].strip()
+
+
+def _first(bag: Bag, name: str, attempts: int = 5) -> Any:
+    """Return the first message that decodes, None where the first few do not."""
+    for count, raw in enumerate(bag.messages({name})):
+        try:
+            return bag.decode(raw)
+        except BagError:
+            if count + 1 >= attempts:
+                break
+    return None
+
+
+def _color_rank(name: str) -> tuple[int, ...]:
+    """Order colour topics: colour over infrared, raw over compressed, then the shorter name."""
+    words = ("color", "colour", "rgb")
+    return (
+        any(word in name for word in words),
+        not any(word in name for word in ("infra", "ir/", "mono", "debug", "mask", "depth")),
+        not name.endswith("/compressed"),
+        "rect" not in name,
+        -len(name),
+    )
+
+
+def _depth_rank(name: str) -> tuple[int, ...]:
+    """Order depth topics: registered to colour first, then the shorter name."""
+    words = ("aligned_depth_to_color", "depth_to_rgb", "registered", "aligned")
+    return (any(word in name for word in words), "compressed" not in name, -len(name))
+
+
+def _best(names: Iterable[str], rank: Any) -> str | None:
+    ordered = sorted(names)
+    return max(ordered, key=rank) if ordered else None
+
+
+def _info_beside(bag: Bag, image: str) -> str | None:
+    """Return the camera_info in the namespace of an image topic, None where there is none."""
+    for suffix in ("/compressedDepth", "/compressed"):
+        image = image.removesuffix(suffix)
+    name = image.rsplit("/", 1)[0] + "/camera_info"
+    topic = bag.topics.get(name)
+    return name if topic is not None and topic.msgtype == CAMERA_INFO else None
+
+
+def _is_output(name: str) -> bool:
+    return name.startswith(OUTPUT_NAMESPACE + "/")
+
+
+def _listing(bag: Bag, limit: int = 8) -> str:
+    entries = [f"{topic.name} ({topic.msgtype})" for topic in bag.topics.values()]
+    if not entries:
+        return "no topics"
+    more = f" and {len(entries) - limit} more" if len(entries) > limit else ""
+    return "the topics " + ", ".join(sorted(entries)[:limit]) + more
