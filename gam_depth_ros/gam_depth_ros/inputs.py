@@ -1,0 +1,195 @@
+"""The node's subscriptions: what arrives is stamped, paired and handed to the worker.
+
+The callbacks run in the executor's thread and stay short; decoding is left to the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import get_rmw_implementation_identifier
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from gam_depth_ros import messages, topics
+from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.frame import Frame, ReferenceDepth
+from gam_depth_ros.core.image_codec import ImageError
+from gam_depth_ros.diagnostics import Health, transport_warning
+from gam_depth_ros.log_bridge import Throttle
+from gam_depth_ros.outputs import INTERFACES, qos
+from gam_depth_ros.topics import Topic
+from gam_depth_ros.worker import Intake, Job
+
+log = logging.getLogger(__name__)
+
+
+class Calibration:
+    """The newest usable camera_info of one camera."""
+
+    def __init__(self) -> None:
+        self.message: CameraInfo | None = None
+        self.intrinsics: Intrinsics | None = None
+
+    def update(self, info: CameraInfo) -> None:
+        """Take a calibration; raises CameraError and keeps the former one if it is unusable."""
+        if self.message is not None and _same_calibration(info, self.message):
+            return
+        self.intrinsics = messages.to_intrinsics(info)
+        self.message = info
+
+
+class Inputs:
+    """Subscriptions from activate to deactivate.
+
+    Args:
+        node: The node to subscribe with.
+        intake: Where images and references go.
+        health: Where arrivals are counted.
+        throttle: Thins repeated lines.
+        anybody_wants: Whether any output has a subscriber; without one images go no further.
+        transport: ``raw`` or ``compressed``.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        intake: Intake,
+        health: Health,
+        throttle: Throttle,
+        anybody_wants: Callable[[], bool],
+        transport: str,
+    ) -> None:
+        self._node = node
+        self._intake = intake
+        self._health = health
+        self._throttle = throttle
+        self._anybody_wants = anybody_wants
+        self._once = Throttle(float("inf"))
+        self.camera = Calibration()
+        self.reference_camera = Calibration()
+        self.image_topic = topics.IMAGE if transport == "raw" else topics.IMAGE_COMPRESSED
+        rows = (
+            (self.image_topic, self._on_image),
+            (topics.CAMERA_INFO, self._on_camera_info),
+            (topics.REFERENCE_DEPTH, self._on_reference),
+            (topics.REFERENCE_CAMERA_INFO, self._on_reference_info),
+        )
+        self._subscriptions = [self._subscribe(row, callback) for row, callback in rows]
+        self._best_effort = (
+            self._subscriptions[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        )
+
+    def frame(self, job: Job) -> Frame:
+        """Decode a job; a calibration or reference that does not fit is left out with one line.
+
+        Raises:
+            ImageError: The image cannot be read; one line.
+        """
+        intrinsics = self.camera.intrinsics
+        frame = messages.to_frame(job.image, job.stamp_ns, intrinsics, self._reference(job))
+        if intrinsics is not None and frame.intrinsics is None:
+            height, width = frame.rgb.shape[:2]
+            self.say(
+                f"camera_info: got a calibration for {intrinsics.width}x{intrinsics.height}, "
+                f"expected {width}x{height} like the image; ignored, publish the camera_info "
+                "that belongs to this image"
+            )
+        return frame
+
+    def waiting_for(self) -> str:
+        """Name what has not arrived yet; empty when nothing is missing."""
+        if not self._health.any_frame():
+            return f"images on {self._node.resolve_topic_name(self.image_topic.name)}"
+        if self.camera.intrinsics is None:
+            return f"camera_info on {self._node.resolve_topic_name(topics.CAMERA_INFO.name)}"
+        return ""
+
+    def destroy(self) -> None:
+        """Unsubscribe from everything."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def say(self, line: str) -> None:
+        """Warn once in a while for each kind of line, and keep it for diagnostics."""
+        self._health.note(line)
+        if (text := self._throttle.line(line)) is not None:
+            log.warning(text)
+
+    def _subscribe(self, row: Topic, callback: Callable[[Any], None]) -> Any:
+        return self._node.create_subscription(
+            INTERFACES[row.interface],
+            row.name,
+            callback,
+            qos(row),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _on_image(self, image: Any) -> None:
+        wanted = self._anybody_wants()
+        self._health.frame_in(wanted)
+        self._check_transport(len(image.data))
+        if wanted:
+            self._intake.put_image(image, self._stamp_ns(image.header, self.image_topic))
+
+    def _on_reference(self, image: Image) -> None:
+        self._intake.put_reference(image, self._stamp_ns(image.header, topics.REFERENCE_DEPTH))
+
+    def _on_camera_info(self, info: CameraInfo) -> None:
+        # Small enough to arrive where images are lost, so it tells of them before any image does.
+        if self.image_topic is topics.IMAGE:
+            self._check_transport(info.width * info.height * 3)
+        try:
+            self.camera.update(info)
+        except CameraError as error:
+            self.say(f"{error}; ignored")
+
+    def _on_reference_info(self, info: CameraInfo) -> None:
+        try:
+            self.reference_camera.update(info)
+        except CameraError as error:
+            self.say(f"reference depth {error}; ignored")
+
+    def _reference(self, job: Job) -> ReferenceDepth | None:
+        if job.reference is None:
+            return None
+        try:
+            return messages.to_reference(
+                job.reference, job.reference_stamp_ns, self.reference_camera.intrinsics
+            )
+        except ImageError as error:
+            self.say(f"reference depth {error}; this reference is not used")
+            return None
+
+    def _stamp_ns(self, header: Header, topic: Topic) -> int:
+        stamp_ns = messages.stamp_ns(header)
+        if stamp_ns > 0:
+            return stamp_ns
+        line = (
+            f"{topic.name}: got stamp zero, expected the time of acquisition; the time of "
+            "receipt is used, have the driver set its stamps"
+        )
+        if (text := self._once.line(line)) is not None:
+            log.warning(text)
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def _check_transport(self, image_bytes: int) -> None:
+        warning = transport_warning(
+            image_bytes, self._best_effort, get_rmw_implementation_identifier()
+        )
+        if warning and not self._health.transport_warning:
+            self._health.transport_warning = warning
+            log.warning(warning)
+
+
+def _same_calibration(info: CameraInfo, former: CameraInfo) -> bool:
+    return all(
+        (getattr(info, name) == getattr(former, name)) is True
+        for name in ("width", "height", "distortion_model", "d", "binning_x", "binning_y", "roi")
+    ) and bool((info.k == former.k).all())

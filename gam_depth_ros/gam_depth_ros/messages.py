@@ -1,0 +1,248 @@
+"""ROS messages <-> Frame and Perception: the only file that knows both.
+
+``gam_depth_msgs`` and ``vision_msgs`` are optional: where they are missing, ``ScaleStatus``,
+``PerceptionStatus``, ``ResetScale`` and ``LabelInfo`` are None and their topics are off.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from std_msgs.msg import Header
+
+from gam_depth_ros.core.camera import Intrinsics, organised_cloud
+from gam_depth_ros.core.frame import Frame, Perception, ReferenceDepth, ScaleState
+from gam_depth_ros.core.image_codec import (
+    decode_color,
+    decode_compressed_color,
+    decode_depth,
+    encode_depth,
+)
+from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.diagnostics import LATENCY, Snapshot
+
+ScaleStatus: Any = None
+PerceptionStatus: Any = None
+ResetScale: Any = None
+LabelInfo: Any = None
+VisionClass: Any = None
+with contextlib.suppress(ImportError):
+    from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus
+    from gam_depth_msgs.srv import ResetScale  # noqa: F401
+with contextlib.suppress(ImportError):
+    from vision_msgs.msg import LabelInfo, VisionClass
+
+NS_PER_S = 1_000_000_000
+_FIELD_TYPES = {"f": PointField.FLOAT32, "u1": PointField.UINT8, "u4": PointField.FLOAT32}
+
+
+def stamp_ns(header: Header) -> int:
+    """Return a header's stamp in nanoseconds."""
+    return int(header.stamp.sec) * NS_PER_S + int(header.stamp.nanosec)
+
+
+def to_header(at_ns: int, frame_id: str) -> Header:
+    """Build a header from nanoseconds and a frame."""
+    return Header(stamp=Time(sec=at_ns // NS_PER_S, nanosec=at_ns % NS_PER_S), frame_id=frame_id)
+
+
+def to_frame(
+    image: Image | CompressedImage,
+    at_ns: int,
+    intrinsics: Intrinsics | None,
+    reference: ReferenceDepth | None,
+) -> Frame:
+    """Decode an image message into a frame stamped ``at_ns``.
+
+    Calibration of another size than the image is left out of the frame.
+
+    Raises:
+        ImageError: The message holds no readable image; one line.
+    """
+    if isinstance(image, CompressedImage):
+        rgb = decode_compressed_color(_bytes(image.data), image.format)
+    else:
+        rgb = decode_color(
+            _bytes(image.data),
+            image.encoding,
+            image.height,
+            image.width,
+            image.step,
+            bool(image.is_bigendian),
+        )
+    if intrinsics is not None and (intrinsics.height, intrinsics.width) != rgb.shape[:2]:
+        intrinsics = None
+    return Frame(rgb, at_ns, image.header.frame_id, intrinsics, reference)
+
+
+def to_reference(image: Image, at_ns: int, intrinsics: Intrinsics | None) -> ReferenceDepth:
+    """Decode a sensor depth image; raises ImageError with one line."""
+    depth_m = decode_depth(
+        _bytes(image.data),
+        image.encoding,
+        image.height,
+        image.width,
+        image.step,
+        bool(image.is_bigendian),
+    )
+    return ReferenceDepth(depth_m, at_ns, image.header.frame_id, intrinsics)
+
+
+def to_intrinsics(info: CameraInfo) -> Intrinsics:
+    """Read a calibration, for the image as it is delivered (binning and ROI applied).
+
+    Raises:
+        CameraError: All zero (an uncalibrated camera), malformed or without a size; one line.
+    """
+    roi = info.roi
+    return Intrinsics.from_camera_info_values(
+        info.width,
+        info.height,
+        info.k,
+        info.distortion_model,
+        info.d,
+        binning_xy=(info.binning_x, info.binning_y),
+        roi_xywh=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )
+
+
+def restamped(info: CameraInfo, head: Header) -> CameraInfo:
+    """Return a copy of a calibration message under another header."""
+    return CameraInfo(
+        header=head,
+        height=info.height,
+        width=info.width,
+        distortion_model=info.distortion_model,
+        d=info.d,
+        k=info.k,
+        r=info.r,
+        p=info.p,
+        binning_x=info.binning_x,
+        binning_y=info.binning_y,
+        roi=info.roi,
+    )
+
+
+def to_image(pixels: npt.NDArray[Any], encoding: str, head: Header) -> Image:
+    """Wrap an H×W or H×W×C array as an image message in native byte order."""
+    pixels = np.ascontiguousarray(pixels)
+    return Image(
+        header=head,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(not _NATIVE_LITTLE),
+        step=pixels.strides[0],
+        data=_payload(pixels),
+    )
+
+
+def to_depth_image(depth_m: npt.NDArray[np.float32], encoding: str, head: Header) -> Image:
+    """Encode metric depth as 32FC1 metres or 16UC1 millimetres."""
+    pixels, encoding, step = encode_depth(depth_m, encoding)
+    message = Image(header=head, height=depth_m.shape[0], width=depth_m.shape[1])
+    message.encoding, message.step, message.data = encoding, int(step), _payload(pixels)
+    message.is_bigendian = int(not _NATIVE_LITTLE)
+    return message
+
+
+def to_confidence_image(confidence: npt.NDArray[np.float32], head: Header) -> Image:
+    """Encode a confidence of 0 to 1 as mono8, 0 to 255."""
+    return to_image(np.rint(np.clip(confidence, 0.0, 1.0) * 255.0).astype(np.uint8), "mono8", head)
+
+
+def to_points(perception: Perception, rgb: npt.NDArray[np.uint8], head: Header) -> PointCloud2:
+    """Build the organised cloud of a perception that has intrinsics."""
+    assert perception.intrinsics is not None
+    cloud = organised_cloud(
+        perception.depth_m, perception.sigma_m, rgb, perception.labels, perception.intrinsics
+    )
+    assert cloud.dtype.fields is not None
+    return PointCloud2(
+        header=head,
+        height=cloud.shape[0],
+        width=cloud.shape[1],
+        fields=[
+            PointField(name=name, offset=entry[1], datatype=_datatype(entry[0]), count=1)
+            for name, entry in cloud.dtype.fields.items()
+        ],
+        is_bigendian=not _NATIVE_LITTLE,
+        point_step=cloud.dtype.itemsize,
+        row_step=cloud.dtype.itemsize * cloud.shape[1],
+        data=_payload(cloud),
+        is_dense=False,
+    )
+
+
+def to_scale_status(scale: ScaleState, head: Header) -> Any:
+    """Report the scale used for one frame."""
+    return ScaleStatus(
+        header=head,
+        state=int(getattr(ScaleStatus, scale.state, ScaleStatus.UNKNOWN)),
+        source=scale.source,
+        value=float(scale.value),
+        sigma_log=float(scale.sigma_log) if np.isfinite(scale.sigma_log) else float("nan"),
+        age_s=float(scale.age_s) if np.isfinite(scale.age_s) else float("nan"),
+        reason=scale.reason,
+    )
+
+
+def to_status(snapshot: Snapshot, head: Header) -> Any:
+    """Report counts, rates and latencies as gam_depth_msgs/PerceptionStatus."""
+    nothing = (float("nan"), float("nan"))
+    stages = {name: span for name, span in snapshot.stage_ms.items() if name != LATENCY}
+    latency_ms = snapshot.stage_ms.get(LATENCY, nothing)
+    return PerceptionStatus(
+        header=head,
+        model_name=snapshot.model.name,
+        model_sha256=snapshot.model.sha256,
+        provider=snapshot.model.provider,
+        precision=snapshot.model.precision,
+        frames_in=snapshot.frames_in,
+        frames_published=snapshot.frames_published,
+        frames_dropped=snapshot.frames_dropped,
+        frames_failed=snapshot.frames_failed,
+        rate_in_hz=snapshot.rate_in_hz,
+        rate_out_hz=snapshot.rate_out_hz,
+        latency_p50_ms=latency_ms[0],
+        latency_p99_ms=latency_ms[1],
+        stage_names=list(stages),
+        stage_p50_ms=[span[0] for span in stages.values()],
+        stage_p99_ms=[span[1] for span in stages.values()],
+        health=snapshot.health,
+        notes=list(snapshot.notes),
+    )
+
+
+def to_label_info(labels: LabelSet, head: Header) -> Any:
+    """Name the label ids for consumers of the mask."""
+    classes = [
+        VisionClass(class_id=index, class_name=name) for index, name in enumerate(labels.names)
+    ]
+    return LabelInfo(header=head, class_map=classes, threshold=0.0)
+
+
+def _datatype(dtype: np.dtype[Any]) -> int:
+    # rgb is packed into 32 bits and declared FLOAT32: the convention RViz and PCL read.
+    return int(_FIELD_TYPES["f" if dtype.kind == "f" else f"{dtype.kind}{dtype.itemsize}"])
+
+
+def _payload(pixels: npt.NDArray[Any]) -> array.array[int]:
+    # rclpy copies an array.array at once but walks any other buffer element by element.
+    data = array.array("B")
+    flat = np.ascontiguousarray(pixels).view(np.uint8) if pixels.size else np.empty(0, np.uint8)
+    data.frombytes(flat.data.cast("B") if flat.size else b"")
+    return data
+
+
+def _bytes(data: Any) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(data, np.uint8)
+
+
+_NATIVE_LITTLE = np.dtype(np.uint16).newbyteorder("=").str.startswith("<")
