@@ -26,12 +26,12 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MARKERS_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 
 
-def decode_compressed_color(data: PixelData, format: str = "") -> npt.NDArray[np.uint8]:
+def decode_compressed_color(data: PixelData, message_format: str = "") -> npt.NDArray[np.uint8]:
     """Decode a compressed colour image.
 
     Args:
         data: A JPEG or PNG file's bytes.
-        format: The message's format, for example ``jpeg``, ``png`` or
+        message_format: The message's format, for example ``jpeg``, ``png`` or
             ``rgb8; jpeg compressed bgr8``: says what the camera's encoding was (a Bayer mosaic is
             developed) and whether the file holds its channels swapped (``compressed rgb8``).
 
@@ -42,7 +42,7 @@ def decode_compressed_color(data: PixelData, format: str = "") -> npt.NDArray[np
         ImageError: not JPEG or PNG, too large, truncated or corrupt.
     """
     content = as_bytes(data)
-    original, _, transport = format.partition(";")
+    original, _, transport = message_format.partition(";")
     mosaic = original.strip().rstrip("0123456789")
     if mosaic.startswith("bayer_") and original.strip() in COLOR_ENCODINGS:
         pixels = _decompress(content, cv2.IMREAD_UNCHANGED)
@@ -56,14 +56,14 @@ def decode_compressed_color(data: PixelData, format: str = "") -> npt.NDArray[np
     return rgb
 
 
-def decode_compressed_depth(data: PixelData, format: str = "") -> npt.NDArray[np.float32]:
+def decode_compressed_depth(data: PixelData, message_format: str = "") -> npt.NDArray[np.float32]:
     """Decode a compressed depth image.
 
     Args:
         data: What compressedDepth publishes (12 bytes of header, then a 16-bit PNG), or a plain
             16-bit PNG of millimetres.
-        format: The message's format, for example ``16UC1; compressedDepth png``. 32FC1 means
-            quantised inverse depth, undone with the factors in the header.
+        message_format: The message's format, for example ``16UC1; compressedDepth png``. 32FC1
+            means quantised inverse depth, undone with the factors in the header.
 
     Returns:
         H×W float32 metres; NaN where there is no reading.
@@ -77,10 +77,10 @@ def decode_compressed_depth(data: PixelData, format: str = "") -> npt.NDArray[np
     if bytes(content[: len(_PNG_MAGIC)]) != _PNG_MAGIC:
         header_bytes = _DEPTH_HEADER.size
     png = content[header_bytes:]
-    if "rvl" in format.lower() or bytes(png[: len(_PNG_MAGIC)]) != _PNG_MAGIC:
+    if "rvl" in message_format.lower() or bytes(png[: len(_PNG_MAGIC)]) != _PNG_MAGIC:
         raise ImageError(
-            f"compressed depth: got {_signature(content)} with format '{format}', expected a "
-            "16-bit PNG; set the publisher's compressedDepth format to png"
+            f"compressed depth: got {_signature(content)} with format '{message_format}', expected "
+            "a 16-bit PNG; set the publisher's compressedDepth format to png"
         )
     pixels = _decompress(png, cv2.IMREAD_UNCHANGED)
     if pixels.ndim != 2 or pixels.dtype != np.uint16:
@@ -88,7 +88,7 @@ def decode_compressed_depth(data: PixelData, format: str = "") -> npt.NDArray[np
             f"compressed depth: got a PNG {pixels.shape} {pixels.dtype}, expected one channel of "
             "16 bits; publish depth with compressedDepth"
         )
-    if format.strip().startswith("32FC1"):
+    if message_format.strip().startswith("32FC1"):
         return _undo_inverse_depth(pixels, content, header_bytes)
     return metres_of_millimetres(pixels)
 

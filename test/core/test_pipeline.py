@@ -1,0 +1,296 @@
+"""Claims about a frame's way through the pipeline, asserted on values."""
+
+import math
+
+import numpy as np
+import pytest
+from tiny_model import SIGMA, tiny_depth, tiny_labels, write_tiny_model
+
+from gam_depth_ros.core.camera import Intrinsics
+from gam_depth_ros.core.config import PipelineConfig, ScaleConfig
+from gam_depth_ros.core.engine import EngineError
+from gam_depth_ros.core.frame import (
+    SOURCE_NETWORK,
+    SOURCE_NONE,
+    Frame,
+    Perception,
+    ReferenceDepth,
+)
+from gam_depth_ros.core.model_spec import NetworkOutput, SigmaCalibration
+from gam_depth_ros.core.pipeline import (
+    FrameError,
+    Outputs,
+    PerceptionPipeline,
+    load_pipeline,
+)
+
+PERIOD = 33_000_000
+CAMERA = Intrinsics(64, 48, 50.0, 50.0, 31.5, 23.5)
+RGB = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    calibration = SigmaCalibration(k68=1.5, data="drawn")
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "m.onnx", calibration=calibration)
+
+
+@pytest.fixture
+def pipeline(model):
+    return load_pipeline(model)
+
+
+def frame(index: int, metres_per_unit: float | None = 2.0, rgb=RGB, **changes) -> Frame:
+    reference = None
+    if metres_per_unit is not None:
+        depth_m = (tiny_depth(rgb) * metres_per_unit).astype(np.float32)
+        reference = ReferenceDepth(depth_m, index * PERIOD, "camera")
+    values = {"rgb": rgb, "stamp_ns": index * PERIOD, "frame_id": "camera", "intrinsics": CAMERA}
+    return Frame(**(values | {"reference": reference} | changes))
+
+
+def bytes_of(perception: Perception) -> bytes:
+    arrays = (
+        perception.network_depth,
+        perception.depth_m,
+        perception.sigma_m,
+        perception.labels,
+        perception.label_confidence,
+        perception.source,
+    )
+    return b"".join(array.tobytes() for array in arrays)
+
+
+def test_first_frame_with_a_reference_is_nan_and_the_second_metric(pipeline):
+    first, second = pipeline.process(frame(1)), pipeline.process(frame(2))
+    assert not first.scale.known
+    assert np.isnan(first.depth_m).all()
+    assert np.isnan(first.sigma_m).all()
+    assert (first.source == SOURCE_NONE).all()
+    np.testing.assert_allclose(first.network_depth, tiny_depth(RGB), rtol=1e-6)
+    assert second.scale.value == pytest.approx(2.0, rel=1e-5)
+    np.testing.assert_allclose(second.depth_m, np.clip(2 * tiny_depth(RGB), 0.1, 10), rtol=1e-5)
+    assert (second.source == SOURCE_NETWORK).all()
+
+
+def test_sigma_joins_calibrated_network_and_scale_uncertainty(pipeline):
+    pipeline.process(frame(1))
+    perception = pipeline.process(frame(2))
+    total = math.hypot(1.5 * SIGMA, perception.scale.sigma_log)
+    np.testing.assert_allclose(perception.sigma_m, perception.depth_m * total, rtol=1e-5)
+
+
+def test_labels_and_confidence_are_the_networks(pipeline):
+    perception = pipeline.process(frame(1))
+    np.testing.assert_array_equal(perception.labels, tiny_labels(RGB))
+    mean = RGB.astype(np.float32).mean(-1)
+    np.testing.assert_allclose(
+        perception.label_confidence, 0.5 + np.abs(mean - 127.5) / 255, rtol=1e-5
+    )
+
+
+def test_outputs_are_at_the_pictures_size_with_its_stamp_frame_and_calibration(pipeline):
+    rgb = np.full((120, 200, 3), 51, np.uint8)
+    camera = Intrinsics(200, 120, 100.0, 100.0, 99.5, 59.5)
+    perception = pipeline.process(frame(7, 3.0, rgb=rgb, intrinsics=camera))
+    for name in ("network_depth", "depth_m", "sigma_m", "labels", "label_confidence", "source"):
+        assert getattr(perception, name).shape == (120, 200)
+    assert perception.stamp_ns == 7 * PERIOD
+    assert perception.frame_id == "camera"
+    assert perception.intrinsics is camera
+    np.testing.assert_allclose(perception.network_depth, 1.8, rtol=1e-6)  # 1 + 4 * 51 / 255
+    assert set(perception.stage_ms) == {"preprocess", "engine", "resize", "scale"}
+
+
+def test_only_metric_outputs_are_clipped(pipeline):
+    pipeline.process(frame(1, 5.0, rgb=np.zeros_like(RGB)))  # 1 unit is 5 m
+    perception = pipeline.process(frame(2, None, rgb=np.full_like(RGB, 255)))
+    assert (perception.network_depth == 5.0).all()  # 25 m
+    assert (perception.depth_m == 10.0).all()
+
+
+def test_a_frames_outputs_never_depend_on_its_own_reference(model):
+    same, other = load_pipeline(model), load_pipeline(model)
+    for pipeline, last in ((same, 2.0), (other, 3.0)):
+        pipeline.process(frame(1, 2.0))
+        pipeline.process(frame(2, last))
+    # The scale of frame 2 came from frame 1 only; from frame 3 on they part.
+    again, changed = load_pipeline(model), load_pipeline(model)
+    again.process(frame(1, 2.0))
+    changed.process(frame(1, 2.0))
+    assert bytes_of(again.process(frame(2, 2.0))) == bytes_of(changed.process(frame(2, 3.0)))
+    assert bytes_of(same.process(frame(3))) != bytes_of(other.process(frame(3)))
+
+
+def test_the_same_frames_give_the_same_bytes(model):
+    runs = []
+    for _ in range(2):
+        pipeline = load_pipeline(model)
+        runs.append([bytes_of(pipeline.process(frame(i, 2.0 + 0.1 * i))) for i in range(5)])
+    assert runs[0] == runs[1]
+
+
+def test_the_timer_is_the_only_clock(model):
+    ticks = iter(range(0, 100_000_000, 2_000_000))
+    pipeline = PerceptionPipeline(load_pipeline(model).engine, timer=lambda: next(ticks))
+    assert pipeline.process(frame(1)).stage_ms == {
+        "preprocess": 2.0,
+        "engine": 2.0,
+        "resize": 2.0,
+        "scale": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rgb": np.zeros((0, 64, 3), np.uint8)}, "got size 64x0, expected at least one pixel"),
+        ({"rgb": np.zeros((48, 0, 3), np.uint8)}, "got size 0x48, expected at least one pixel"),
+        ({"rgb": np.zeros((48, 64), np.uint8)}, r"got \(48, 64\) uint8, expected H×W×3"),
+        ({"rgb": np.zeros((48, 64, 4), np.uint8)}, r"got \(48, 64, 4\) uint8"),
+        ({"rgb": np.zeros((48, 64, 3), np.float32)}, "float32, expected H×W×3 uint8"),
+        ({"rgb": None}, "got NoneType"),
+        ({"rgb": np.broadcast_to(np.uint8(0), (16385, 2, 3))}, "expected sides up to 16384"),
+        ({"stamp_ns": -1}, "got stamp -1 ns"),
+    ],
+)
+def test_a_bad_frame_is_refused_in_one_line_and_changes_nothing(pipeline, changes, words):
+    pipeline.process(frame(1))
+    before = bytes_of(pipeline.process(frame(2)))
+    with pytest.raises(FrameError, match=words) as caught:
+        pipeline.process(frame(3, None, **changes))
+    assert "\n" not in str(caught.value)
+    assert bytes_of(pipeline.process(frame(2, None))) == before
+
+
+class FailingEngine:
+    """Runs a real engine, but fails or answers nonsense when told to."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self.spec, self.provider, self.precision = engine.spec, engine.provider, engine.precision
+        self.sha256, self.info = engine.sha256, engine.info
+        self.failure: str = ""
+
+    def run(self, batch):
+        if self.failure == "error":
+            raise EngineError("engine: got 'out of memory' while running the model")
+        output = self._engine.run(batch)
+        if self.failure == "nan":
+            output.depth[0, 0] = np.nan
+        return output
+
+
+@pytest.mark.parametrize("failure", ["error", "nan"])
+def test_an_engine_that_fails_costs_one_frame(model, failure):
+    engine = FailingEngine(load_pipeline(model).engine)
+    pipeline = PerceptionPipeline(engine)
+    pipeline.process(frame(1))
+    engine.failure = failure
+    with pytest.raises(FrameError, match="got"):
+        pipeline.process(frame(2, 9.0))
+    engine.failure = ""
+    assert pipeline.process(frame(3)).scale.value == pytest.approx(2.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        (
+            ReferenceDepth(np.full((48, 64), np.nan, np.float32), 3 * PERIOD, "camera"),
+            "valid pixels",
+        ),
+        (ReferenceDepth(np.ones((24, 32), np.float32), 3 * PERIOD, "camera"), "got 32x24"),
+        (ReferenceDepth(np.ones((48, 64), np.float32), 3 * PERIOD, "depth"), "got frame 'depth'"),
+        (ReferenceDepth(np.ones((48, 64), np.float32), 0, "camera"), "got a stamp -0.099 s"),
+    ],
+)
+def test_a_bad_reference_costs_only_a_note(pipeline, reference, words):
+    pipeline.process(frame(1))
+    pipeline.process(frame(2))
+    perception = pipeline.process(frame(3, reference=reference))
+    assert perception.scale.known
+    assert np.isfinite(perception.depth_m).all()
+    assert len(perception.notes) == 1
+    assert words in perception.notes[0]
+    assert "\n" not in perception.notes[0]
+    assert pipeline.process(frame(4)).scale.value == pytest.approx(2.0, rel=1e-5)
+
+
+def test_calibration_for_another_size_costs_only_a_note(pipeline):
+    perception = pipeline.process(frame(1, None, intrinsics=CAMERA.resized(640, 480)))
+    assert perception.intrinsics is None
+    assert perception.network_depth.shape == (48, 64)
+    assert "got a calibration for 640x480, expected 64x48" in perception.notes[0]
+
+
+def test_stamps_going_back_forget_the_scale_with_a_note(pipeline):
+    pipeline.process(frame(100))
+    assert pipeline.process(frame(101)).scale.known
+    looped = pipeline.process(frame(1))
+    assert not looped.scale.known
+    assert looped.notes == ("stamps went back by 3.300 s: the scale starts anew",)
+    following = pipeline.process(frame(2))
+    assert following.scale.known
+    assert not following.notes
+
+
+def test_without_references_metres_are_never_invented(pipeline):
+    for index in range(5):
+        perception = pipeline.process(frame(index, None))
+        assert np.isnan(perception.depth_m).all()
+        assert "no reference depth accepted yet" in perception.scale.reason
+
+
+def test_fixed_scale_is_metric_from_the_first_frame(model):
+    config = PipelineConfig(scale=ScaleConfig(source="fixed", fixed_value=1.5))
+    perception = load_pipeline(model, config).process(frame(0, None))
+    np.testing.assert_allclose(perception.depth_m, 1.5 * tiny_depth(RGB), rtol=1e-5)
+
+
+def test_reset_forgets_the_scale(pipeline):
+    pipeline.process(frame(1))
+    pipeline.reset()
+    assert not pipeline.process(frame(2)).scale.known
+
+
+def test_live_settings_apply_and_keep_the_scale(pipeline):
+    pipeline.process(frame(1))
+    pipeline.configure(PipelineConfig(max_depth_m=4.0))
+    assert pipeline.process(frame(2)).depth_m.max() == 4.0
+    pipeline.configure(PipelineConfig(scale=ScaleConfig(source="fixed", fixed_value=0.5)))
+    assert pipeline.process(frame(3)).scale.value == 0.5
+
+
+def test_what_is_not_wanted_is_not_computed(pipeline):
+    pipeline.process(frame(1))
+    nothing = pipeline.process(frame(2, None), Outputs.none())
+    for name in ("network_depth", "depth_m", "sigma_m", "labels", "label_confidence", "source"):
+        assert getattr(nothing, name).size == 0
+    depth_only = Outputs(True, True, False, False, False, False, False)
+    wanted = pipeline.process(frame(3, None), depth_only)
+    assert wanted.depth_m.shape == (48, 64)
+    assert wanted.sigma_m.size == wanted.labels.size == wanted.source.size == 0
+
+
+def test_a_cloud_needs_depth_sigma_and_labels(pipeline):
+    points_only = Outputs(False, False, False, False, False, False, True)
+    perception = pipeline.process(frame(1), points_only)
+    assert perception.depth_m.shape == perception.sigma_m.shape == perception.labels.shape
+
+
+def test_the_scale_learns_even_when_nothing_is_wanted(pipeline):
+    pipeline.process(frame(1), Outputs.none())
+    assert pipeline.process(frame(2)).scale.known
+
+
+def test_an_output_type_carries_no_state_between_frames(pipeline):
+    first = pipeline.process(frame(1))
+    kept = bytes_of(first)
+    pipeline.process(frame(2, 3.0, rgb=255 - RGB))
+    assert bytes_of(first) == kept
+
+
+def test_network_output_is_a_plain_record():
+    array = np.ones((2, 2), np.float32)
+    assert NetworkOutput(array, array, array.astype(np.uint8), array).features is None
