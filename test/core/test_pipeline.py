@@ -16,7 +16,7 @@ from gam_depth_ros.core.frame import (
     Perception,
     ReferenceDepth,
 )
-from gam_depth_ros.core.model_spec import NetworkOutput, SigmaCalibration
+from gam_depth_ros.core.model_spec import SigmaCalibration
 from gam_depth_ros.core.pipeline import (
     FrameError,
     Outputs,
@@ -284,13 +284,8 @@ def test_the_scale_learns_even_when_nothing_is_wanted(pipeline):
     assert pipeline.process(frame(2)).scale.known
 
 
-def test_an_output_type_carries_no_state_between_frames(pipeline):
+def test_an_earlier_perception_is_never_overwritten(pipeline):
     first = pipeline.process(frame(1))
     kept = bytes_of(first)
     pipeline.process(frame(2, 3.0, rgb=255 - RGB))
     assert bytes_of(first) == kept
-
-
-def test_network_output_is_a_plain_record():
-    array = np.ones((2, 2), np.float32)
-    assert NetworkOutput(array, array, array.astype(np.uint8), array).features is None

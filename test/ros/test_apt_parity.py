@@ -69,6 +69,8 @@ def test_colour_decodes_as_cv_bridge_does(encoding, channels, dtype, tolerance):
 @pytest.mark.parametrize(("encoding", "dtype"), [("16UC1", "u2"), ("32FC1", "f4")])
 def test_depth_decodes_as_cv_bridge_does(encoding, dtype, is_bigendian):
     bridge = pytest.importorskip("cv_bridge", reason=NO_CV_BRIDGE).CvBridge()
+    if is_bigendian and not hasattr(np.ndarray, "newbyteorder"):
+        pytest.skip("cv_bridge reads big-endian data through a method that numpy 2 took away")
     array = np.arange(1, 25).reshape(4, 6).astype((">" if is_bigendian else "<") + dtype)
     message = image_message(array, encoding, is_bigendian)
     theirs = bridge.imgmsg_to_cv2(message, desired_encoding="passthrough").astype(np.float32)
@@ -91,7 +93,7 @@ def test_stamps_pair_as_message_filters_pairs_them():
         return message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
 
     synchroniser.registerCallback(lambda a, b: theirs.append((stamp_of(a), stamp_of(b))))
-    pairer: StampPairer[int] = StampPairer(slop_ns)
+    pairer: StampPairer[int] = StampPairer(slop_ns, capacity=len(references))
     for stamp, queue in sorted([(s, 0) for s in images] + [(s, 1) for s in references]):
         message = messages.Image()
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
@@ -119,7 +121,6 @@ def test_cloud_reads_back_with_sensor_msgs_py():
             messages.PointField(name=name, offset=offset, datatype=kinds[dtype.str], count=1)
         )
     message.data = cloud.tobytes()
-    points = reader.read_points(message, reshape_organized_cloud=True)
-    assert points.shape == (4, 6)
+    points = reader.read_points(message)
     for name in ("x", "y", "z", "sigma", "label", "rgb"):
-        np.testing.assert_array_equal(points[name], cloud[name])
+        np.testing.assert_array_equal(np.ravel(points[name]), cloud[name].ravel())

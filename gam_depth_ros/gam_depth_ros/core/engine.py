@@ -135,6 +135,7 @@ class OnnxEngine:
     def info(self) -> dict[str, str]:
         """What diagnostics say about the engine, in words."""
         stored = self._file.tensor_types
+        # One 8-bit constant is no weight: the id of unlabelled pixels may be stored in the graph.
         weights = "int8" if stored[_INT8] + stored[_UINT8] > 1 else "float32"
         return {
             "model": self._spec.name,
