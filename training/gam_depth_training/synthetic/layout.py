@@ -1,0 +1,288 @@
+"""Room shells: floor, ceiling and walls with doors, windows, passages and glazed partitions.
+
+Walls are numbered 0 south (y low), 1 east, 2 north, 3 west. A wall's own frame: ``along`` runs to
+the right when one looks at the wall from inside, ``inward`` points into the room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .materials import MaterialKit, hsv
+from .mesh import Float, Mesh, box, boxes, merge, placed, quad, rotation, sheet
+from .semantics import CEILING, DOOR, FLOOR, WALL, WINDOW
+
+
+@dataclass(frozen=True)
+class Room:
+    """An upright box. low_m, high_m: x, y of two corners; height_m: floor (0) to ceiling."""
+
+    low_m: tuple[float, float]
+    high_m: tuple[float, float]
+    height_m: float
+
+    @property
+    def size_m(self) -> tuple[float, float]:
+        """Extent along x and y."""
+        return self.high_m[0] - self.low_m[0], self.high_m[1] - self.low_m[1]
+
+    @property
+    def area_m2(self) -> float:
+        """Floor area."""
+        return self.size_m[0] * self.size_m[1]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A hole in a wall: start and width along it, bottom and top above the floor, all metres.
+
+    kind: "window" (opaque pane that shows the outside), "door" (closed leaf), "passage" (free) or
+    "glazing" (mullions, no pane: a sensor and a camera both see what is behind).
+    """
+
+    wall: int
+    start_m: float
+    width_m: float
+    bottom_m: float
+    top_m: float
+    kind: str
+
+
+def wall_frame(room: Room, wall: int) -> tuple[Float, Float, Float, float]:
+    """Left end of the wall on the floor, along, inward, length."""
+    (x0, y0), (x1, y1) = room.low_m, room.high_m
+    ends = {
+        0: ((x1, y0), (-1, 0), (0, 1), x1 - x0),
+        1: ((x1, y1), (0, -1), (-1, 0), y1 - y0),
+        2: ((x0, y1), (1, 0), (0, -1), x1 - x0),
+        3: ((x0, y0), (0, 1), (1, 0), y1 - y0),
+    }
+    origin, along, inward, length = ends[wall]
+    return (
+        np.array([*origin, 0], np.float32),
+        np.array([*along, 0], np.float32),
+        np.array([*inward, 0], np.float32),
+        float(length),
+    )
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Materials of a shell: one id per wall, floor, ceiling, trim (frames, skirting)."""
+
+    walls: tuple[int, int, int, int]
+    floor: int
+    ceiling: int
+    trim: int
+
+
+def random_finish(kit: MaterialKit) -> Finish:
+    """Paint, plaster, tiles or brick; boards, carpet, tiles or stone; white or panelled ceiling."""
+    rng = kit.rng
+
+    def wall() -> int:
+        pick = rng.random()
+        pale = hsv(rng.random(), 0.3 * rng.random() ** 2, rng.uniform(0.65, 1))
+        if pick < 0.5:
+            return kit.add("plain", WALL, pale, repeat_m=2.5)
+        if pick < 0.75:
+            return kit.add("plaster", WALL, pale, repeat_m=rng.uniform(1.5, 3))
+        if pick < 0.82:
+            return kit.add("bricks", WALL, hsv(rng.uniform(0, 0.1), rng.uniform(0, 0.6), 0.8))
+        if pick < 0.88:
+            return kit.add("tiles", WALL, pale, repeat_m=rng.uniform(0.4, 1.2), gloss=0.04)
+        if pick < 0.94:
+            return kit.wood(WALL)
+        return kit.add("plain", WALL, kit.any_tint(0.8), repeat_m=2.5)
+
+    main, accent = wall(), wall()
+    walls = [main] * 4
+    if rng.random() < 0.4:
+        walls[int(rng.integers(0, 4))] = accent
+    ceiling = kit.add("ceiling_tiles" if rng.random() < 0.4 else "plain", CEILING,
+                      hsv(rng.random(), 0.03, rng.uniform(0.8, 1)), repeat_m=1.2)  # fmt: skip
+    trim = kit.painted(WALL) if rng.random() < 0.6 else kit.wood(WALL)
+    return Finish((walls[0], walls[1], walls[2], walls[3]), _floor(kit), ceiling, trim)
+
+
+def _floor(kit: MaterialKit) -> int:
+    rng = kit.rng
+    gloss = rng.uniform(0.01, 0.12) if rng.random() < 0.5 else 0.0
+    rough = rng.uniform(0.02, 0.2)
+    warm = hsv(rng.uniform(0.03, 0.11), rng.uniform(0.1, 0.7), rng.uniform(0.25, 1))
+    grey = hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.25, 0.95))
+    kind = str(rng.choice(["planks", "carpet", "tiles", "stone", "plain"], p=[0.3, 0.25, 0.15, 0.2, 0.1]))
+    tint = warm if kind == "planks" else (kit.any_tint(0.6) if kind == "carpet" else grey)
+    gloss = 0.0 if kind == "carpet" else gloss
+    repeat = {"planks": 1.2, "carpet": 0.8, "tiles": 1.6, "stone": 2.0, "plain": 2.5}[kind]
+    repeat *= float(rng.uniform(0.7, 1.5))
+    return kit.add(kind, FLOOR, tint, repeat_m=repeat, gloss=gloss, roughness=rough)
+
+
+def shell(room: Room, openings: list[Opening], finish: Finish) -> Mesh:
+    """Floor, ceiling, walls with holes, skirting boards."""
+    (x0, y0), (width, depth) = room.low_m, room.size_m
+    floor = quad((x0, y0, 0), (width, 0, 0), (0, depth, 0), finish.floor, unit_uv=False)
+    ceiling = quad((x0, y0, room.height_m), (0, depth, 0), (width, 0, 0), finish.ceiling,
+                   unit_uv=False)  # fmt: skip
+    parts = [floor, ceiling]
+    for wall in range(4):
+        holes = [opening for opening in openings if opening.wall == wall]
+        parts.append(_wall(room, wall, holes, finish))
+    return merge(parts)
+
+
+def _wall(room: Room, wall: int, holes: list[Opening], finish: Finish) -> Mesh:
+    """One wall cut into cells by the edges of its holes."""
+    origin, along, inward, length = wall_frame(room, wall)
+    up = np.array([0, 0, 1], np.float32)
+    xs = sorted({0.0, length, *[e for h in holes for e in (h.start_m, h.start_m + h.width_m)]})
+    zs = sorted({0.0, room.height_m, *[e for h in holes for e in (h.bottom_m, h.top_m)]})
+    parts = []
+    for left, right in zip(xs[:-1], xs[1:], strict=True):
+        for low, high in zip(zs[:-1], zs[1:], strict=True):
+            x, z = (left + right) / 2, (low + high) / 2
+            if any(h.start_m < x < h.start_m + h.width_m and h.bottom_m < z < h.top_m for h in holes):
+                continue
+            cell = quad(origin + left * along + low * up, (right - left) * along, (high - low) * up,
+                        finish.walls[wall], unit_uv=False)  # fmt: skip
+            shift = np.array([left, room.height_m - high], np.float32)
+            parts.append(replace(cell, uv=cell.uv + shift))
+        if not any(h.bottom_m < 0.05 and h.start_m < x < h.start_m + h.width_m for h in holes):
+            middle = origin + x * along + 0.006 * inward + 0.04 * up
+            yaw = float(np.arctan2(along[1], along[0]))
+            parts.append(box(middle, (right - left, 0.012, 0.08), finish.trim, yaw))
+    return merge(parts)
+
+
+def fill_opening(kit: MaterialKit, room: Room, opening: Opening, finish: Finish,
+                 thickness_m: float) -> Mesh:  # fmt: skip
+    """Reveal, frame, pane, leaf or mullions of one opening, in the room's frame."""
+    origin, along, inward, _ = wall_frame(room, opening.wall)
+    yaw = float(np.arctan2(along[1], along[0]))
+    base = origin + opening.start_m * along
+    width, low, high = opening.width_m, opening.bottom_m, opening.top_m
+    # Local frame: x along the wall, y outwards, z up, origin at the opening's left end.
+    wall = finish.walls[opening.wall]
+    t, tall = thickness_m, high - low
+    reveal = [
+        quad((0, 0, low), (0, t, 0), (0, 0, tall), wall, unit_uv=False),
+        quad((width, t, low), (0, -t, 0), (0, 0, tall), wall, unit_uv=False),
+        quad((0, t, high), (width, 0, 0), (0, -t, 0), wall, unit_uv=False),
+        quad((0, 0, low), (width, 0, 0), (0, t, 0),
+             finish.floor if low == 0 else finish.trim, unit_uv=False),
+    ]  # fmt: skip
+    fill = {"window": _window, "door": _door, "passage": _passage, "glazing": _glazing}
+    parts = reveal + fill[opening.kind](kit, width, low, high, t, finish)
+    return placed(merge(parts), base, yaw)
+
+
+def _frame(width: float, low: float, high: float, y: float, bar: float, material: int) -> Mesh:
+    """Four bars around an opening."""
+    tall = high - low
+    centers = [(bar / 2, y, low + tall / 2), (width - bar / 2, y, low + tall / 2),
+               (width / 2, y, high - bar / 2), (width / 2, y, low + bar / 2)]  # fmt: skip
+    sizes = [(bar, 0.06, tall), (bar, 0.06, tall), (width, 0.06, bar), (width, 0.06, bar)]
+    return boxes(centers, sizes, material)
+
+
+def _grid(width: float, low: float, high: float, y: float, cols: int, rows: int,
+          material: int) -> list[Mesh]:  # fmt: skip
+    parts = []
+    for k in range(1, cols):
+        at = (width * k / cols, y, (low + high) / 2)
+        parts.append(box(at, (0.04, 0.05, high - low), material))
+    for k in range(1, rows):
+        at = (width / 2, y, low + (high - low) * k / rows)
+        parts.append(box(at, (width, 0.05, 0.04), material))
+    return parts
+
+
+def _window(kit: MaterialKit, width: float, low: float, high: float, t: float,
+            finish: Finish) -> list[Mesh]:  # fmt: skip
+    rng = kit.rng
+    bar = kit.painted(WINDOW)
+    glow = rng.uniform(0.05, 0.3) if rng.random() < 0.2 else rng.uniform(1.2, 4.0)
+    pane = kit.picture("outdoor", WINDOW, gloss=0.03, emission=glow)
+    y = t * 0.7
+    parts = [quad((0, y, low), (width, 0, 0), (0, 0, high - low), pane),
+             _frame(width, low, high, y - 0.02, rng.uniform(0.04, 0.09), bar)]  # fmt: skip
+    parts += _grid(width, low, high, y - 0.02, max(1, round(width / 0.8)), int(rng.integers(1, 3)), bar)
+    if low > 0.2:
+        parts.append(box((width / 2, -0.04, low - 0.015), (width + 0.1, 0.2, 0.03), finish.trim))
+    pick = rng.random()
+    if pick < 0.3:
+        parts += _curtains(kit, width, max(low - 0.3, 0.03) if rng.random() < 0.5 else 0.03, high)
+    elif pick < 0.5:
+        drop = rng.uniform(0.2, 0.9) * (high - low)
+        slat = kit.add("slats", WINDOW, kit.any_tint(0.3), repeat_m=0.4)
+        blind = quad((0.01, 0.02, high - drop), (width - 0.02, 0, 0), (0, 0, drop), slat, unit_uv=False)
+        parts.append(blind)
+    return parts
+
+
+def _curtains(kit: MaterialKit, width: float, low: float, high: float) -> list[Mesh]:
+    """Folded cloth at both sides, or all across."""
+    rng = kit.rng
+    material, parts = kit.cloth(WINDOW), []
+    share = 0.55 if rng.random() < 0.25 else rng.uniform(0.12, 0.3)
+    for start in (-0.15, width + 0.15 - share * width):
+        u = np.linspace(0, 1, 40)
+        wave = 0.035 * np.sin(2 * np.pi * u * max(3, round(share * width / 0.12)) + rng.uniform(0, 6))
+        top = np.stack([start + u * share * width, -0.09 + wave, 0 * u + high + 0.12], 1)
+        bottom = top * (1, 1, 0) + (0, 0, low)
+        points = np.stack([bottom, top]).astype(np.float32)
+        uv = np.stack([np.stack([u * share * width * 1.5, 0 * u + z], 1) for z in (high - low, 0)])
+        parts.append(sheet(points, uv, material))
+    parts.append(box((width / 2, -0.09, high + 0.13), (width + 0.4, 0.025, 0.025), kit.metal(WINDOW)))
+    return parts
+
+
+def _leaf(kit: MaterialKit, width: float, high: float, finish: Finish) -> Mesh:
+    """A door leaf hinged at the origin, along +x, with panels and handles."""
+    rng = kit.rng
+    skin = finish.trim if rng.random() < 0.3 else kit.hard(DOOR)
+    panel = skin if rng.random() < 0.6 else kit.painted(DOOR)
+    parts = [box((width / 2, 0, high / 2), (width - 0.01, 0.04, high - 0.01), skin)]
+    rows = int(rng.integers(0, 4))
+    for k in range(rows):
+        tall = (high - 0.2) / rows
+        size = (width - 0.3, 0.052, tall - 0.12)
+        parts.append(box((width / 2, 0, 0.12 + tall * (k + 0.5)), size, panel))
+    steel = kit.metal(DOOR)
+    grips = [(width - 0.1, s * 0.06, 1.02) for s in (-1, 1)]
+    parts.append(boxes(grips, (0.13, 0.02, 0.025), steel))
+    parts.append(box((width - 0.06, 0, 1.0), (0.04, 0.055, 0.2), steel))
+    return merge(parts)
+
+
+def _door(kit: MaterialKit, width: float, low: float, high: float, t: float,
+          finish: Finish) -> list[Mesh]:  # fmt: skip
+    leaf = placed(_leaf(kit, width, high, finish), (0, t * 0.4, 0))
+    # The back of the reveal stays closed, so that the crack around the leaf is dark, not a hole.
+    back = quad((0, t, 0), (width, 0, 0), (0, 0, high), finish.trim, unit_uv=False)
+    return [leaf, back, *_casing(width, high, finish)]
+
+
+def _casing(width: float, high: float, finish: Finish) -> list[Mesh]:
+    centers = [(-0.035, 0, high / 2), (width + 0.035, 0, high / 2), (width / 2, 0, high + 0.035)]
+    sizes = [(0.07, 0.04, high), (0.07, 0.04, high), (width + 0.14, 0.04, 0.07)]
+    return [boxes(centers, sizes, finish.trim)]
+
+
+def _passage(kit: MaterialKit, width: float, low: float, high: float, t: float,
+             finish: Finish) -> list[Mesh]:  # fmt: skip
+    parts = _casing(width, high, finish) if kit.rng.random() < 0.7 else []
+    if width < 1.2 and kit.rng.random() < 0.7:
+        angle = kit.rng.uniform(0.3, 1.9)
+        parts.append(placed(_leaf(kit, width, high, finish), (0.03, 0, 0), rotation(yaw=-angle)))
+    return parts
+
+
+def _glazing(kit: MaterialKit, width: float, low: float, high: float, t: float,
+             finish: Finish) -> list[Mesh]:  # fmt: skip
+    bar = kit.metal(WINDOW)
+    cols, rows = max(1, round(width / kit.rng.uniform(0.7, 1.4))), int(kit.rng.integers(1, 4))
+    return [_frame(width, low, high, t / 2, 0.05, bar), *_grid(width, low, high, t / 2, cols, rows, bar)]
