@@ -67,14 +67,17 @@ def find_shards(folder: Path) -> list[Path]:
     return shards
 
 
-def split_shards(shards: list[Path], validation_fraction: float) -> tuple[list[Path], list[Path]]:
-    """Keep the last shards, at least one, for validation; rooms never cross shards."""
-    if len(shards) < 2:
+def split_shards(shards: list[Path], validation_shards: int) -> tuple[list[Path], list[Path]]:
+    """Keep the first shards for validation; rooms never cross shards.
+
+    The first, so that the split stands while more shards are being rendered.
+    """
+    if len(shards) <= validation_shards:
         raise ValueError(
-            f"got {len(shards)} shard, expected two or more: one validates; render more frames"
+            f"got {len(shards)} shards of which {validation_shards} validate, expected more; "
+            "render more frames"
         )
-    kept = max(1, round(len(shards) * validation_fraction))
-    return shards[:-kept], shards[-kept:]
+    return shards[validation_shards:], shards[:validation_shards]
 
 
 def load_shards(paths: list[Path]) -> ShardFrames:

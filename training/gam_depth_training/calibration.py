@@ -1,4 +1,4 @@
-"""Factors that make the network's sigma mean what it says: conformal quantiles on held-out frames."""
+"""Factors that make sigma mean what it says: conformal quantiles on held-out frames."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def synth(
     out: Annotated[Path | None, typer.Option(help="Folder for recorded-like sequences.")] = None,
     shards: Annotated[Path | None, typer.Option(help="Folder for training shards.")] = None,
     sequences: Annotated[int, typer.Option(min=1, help="Sequences to render.")] = 1,
-    frames: Annotated[int, typer.Option(min=2, help="Frames per sequence, or in all shards.")] = 120,
+    frames: Annotated[int, typer.Option(min=2, help="Frames a sequence, or of all shards.")] = 120,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 480x640, shards 192x256.")] = "",
     fps: Annotated[float, typer.Option(min=1, help="Frames a second of a sequence.")] = 10.0,
@@ -88,7 +88,7 @@ def _parse_size(text: str) -> tuple[int, int]:
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
-        raise ValueError(f"--size: got '{text}', expected HEIGHTxWIDTH, for example 192x256") from None
+        raise ValueError(f"--size: got '{text}', expected HEIGHTxWIDTH, as in 192x256") from None
     return height, width
 
 

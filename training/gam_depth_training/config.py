@@ -98,7 +98,7 @@ class TrainingConfig:
         name: Name of the model.
         stages: Run one after the other, each from the weights of the one before.
         seed: Seeds weights, order and augmentation.
-        validation_fraction: Share of the shards, the last ones, kept from training.
+        validation_shards: Shards, the first ones, kept from training.
         validate_every: Steps between validations.
         weight_decay: AdamW's.
         ema_decay: Decay of the running mean of the weights, which is what is validated and
@@ -111,7 +111,7 @@ class TrainingConfig:
     name: str
     stages: tuple[StageConfig, ...]
     seed: int = 1
-    validation_fraction: float = 0.05
+    validation_shards: int = 2
     validate_every: int = 500
     weight_decay: float = 0.01
     ema_decay: float = 0.998

@@ -51,6 +51,7 @@ class DeployedNetwork(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return depth, sigma, label, label_confidence (N×H×W each) and features (N×C)."""
         prediction = self.network(image.permute(0, 3, 1, 2).float() / 255.0)
         confidence, label = prediction.logits.softmax(1).max(1)
         return (

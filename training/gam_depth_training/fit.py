@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +62,10 @@ class ValidationBatches(torch.utils.data.IterableDataset[Batch]):
 class ReportScores(Callback):
     """Says each validation's scores in the log, for runs without a screen."""
 
-    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Log the scores of the validation that just ended."""
         scores = {
             name.removeprefix("val/"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -89,10 +91,7 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
         ValueError: no or too few shards.
         NonFiniteLossError: a loss term broke.
     """
-    training, validation = split_shards(find_shards(shards), config.validation_fraction)
     out.mkdir(parents=True, exist_ok=True)
-    frames, held_out = load_shards(training), load_shards(validation)
-    logger.info("%d frames train, %d validate", len(frames), len(held_out))
     network = JointNetwork(len(NYU13), config.stages[0].shared_decoder)
     total = sum(stage.steps for stage in config.stages)
     done = 0
@@ -105,6 +104,10 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
         if weights.exists():
             network.load_state_dict(torch.load(weights, weights_only=True))
         else:
+            # Read anew for each stage, so that rendering may go on while the first ones train.
+            training, validation = split_shards(find_shards(shards), config.validation_shards)
+            frames, held_out = load_shards(training), load_shards(validation)
+            logger.info("%s: %d frames train, %d validate", stage.name, len(frames), len(held_out))
             _fit_stage(network, config, stage, index, share, frames, held_out, out, progress)
             save_atomically(network.state_dict(), weights)
         done += stage.steps
@@ -115,7 +118,7 @@ def save_atomically(state: dict[str, torch.Tensor], path: Path) -> None:
     """Write a state dict so that a full disk or a kill leaves the file before it intact."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _fit_stage(

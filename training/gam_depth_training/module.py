@@ -67,6 +67,7 @@ class SupervisedModule(lightning.LightningModule):
         self.score = ValidationScore(len(NYU13))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One step: look changed, terms computed, weighted, and checked."""
         # Pictures change their look, stronger as the run goes on; truth stays as it is.
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
         image = augment(batch.image, self.config.augmentation, self._strength(), generator)
@@ -88,14 +89,17 @@ class SupervisedModule(lightning.LightningModule):
         return min(1.0, 0.25 + 0.75 * done / max(1e-6, self.config.augmentation.ramp))
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Score a batch of held-out frames."""
         self.score.add(self.network(batch.image), batch)
 
     def on_validation_epoch_end(self) -> None:
+        """Log the mean scores."""
         figures = self.score.summary()
         self.score.reset()
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
+        """AdamW without decay of biases and norms, one-cycle rate over the stage."""
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(

@@ -43,6 +43,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """B×in×H×W → B×out×(H/stride)×(W/stride)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = self.relu(self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(y)) + shortcut)
@@ -73,6 +74,7 @@ class ResNetEncoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the five features, finest first."""
         x = (images - 0.45) / 0.225
         features = [self.relu(self.bn1(self.conv1(x)))]
         features.append(self.layer1(self.maxpool(features[-1])))
@@ -117,6 +119,7 @@ class ConvBlock(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
+        """B×in×H×W → B×out×H×W."""
         return functional.elu(self.conv(x), inplace=True)
 
 
@@ -142,6 +145,7 @@ class Decoder(nn.Module):
         self.after = nn.ModuleList(after)
 
     def forward(self, features: list[Tensor]) -> Tensor:
+        """Decode the encoder's five features, finest first."""
         x = features[-1]
         for step, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = functional.interpolate(before(x), scale_factor=2.0, mode="nearest")
@@ -159,6 +163,7 @@ class Head(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
+        """B×in×H×W → B×out×H×W."""
         return self.conv(x)
 
 
@@ -245,6 +250,7 @@ class PoseNetwork(nn.Module):
         self.decoder = PoseDecoder()
 
     def forward(self, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """Return axis-angle (radians) and translation (up to scale) of the motion."""
         return self.decoder(self.encoder(pair)[-1])
 
 
@@ -260,6 +266,7 @@ class PoseDecoder(nn.Module):
         self.pose = nn.Conv2d(256, 12, 1)
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
+        """Return axis-angle (radians) and translation (up to scale)."""
         x = functional.relu(self.squeeze(feature))
         x = functional.relu(self.conv0(x))
         x = functional.relu(self.conv1(x))

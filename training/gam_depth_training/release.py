@@ -48,7 +48,7 @@ def export_weights(
     """
     network = load_network(weights)
     size_hw = config.stages[-1].size_hw
-    training, validation = split_shards(find_shards(shards), config.validation_fraction)
+    training, validation = split_shards(find_shards(shards), config.validation_shards)
     held_out = load_shards(validation)
     batches = list(ValidationBatches(held_out, size_hw, 16))
     calibration = fit_calibration(
