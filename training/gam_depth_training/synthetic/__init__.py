@@ -7,5 +7,13 @@ or a hand would record. Everything is deterministic by seed, for any number of w
 from __future__ import annotations
 
 from .shards import TrainingShard, read_shard, render_training_shard, write_training_shards
+from .writer import write_sequence, write_sequences
 
-__all__ = ["TrainingShard", "read_shard", "render_training_shard", "write_training_shards"]
+__all__ = [
+    "TrainingShard",
+    "read_shard",
+    "render_training_shard",
+    "write_sequence",
+    "write_sequences",
+    "write_training_shards",
+]
