@@ -97,5 +97,5 @@ $(STAMPS)/messages: $(MESSAGES) $(STAMPS)/requirements
 	elif ! $(BIN)/python -c 'import pathlib, sysconfig as s; exit(not pathlib.Path(s.get_paths()["include"], "Python.h").is_file())'; then \
 	  echo "gam_depth_msgs left out: got no Python.h, expected the Python headers; apt install python3-dev, then make setup"; \
 	else \
-	  set -ex; $(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall ./gam_depth_msgs; touch $@; \
+	  set -e; echo "Building gam_depth_msgs"; $(PIP) install --quiet --no-deps --no-build-isolation --force-reinstall ./gam_depth_msgs; touch $@; \
 	fi

@@ -33,7 +33,6 @@ APT_KEYS = {
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",
     "onnxruntime": "python3-onnxruntime-pip",
-    "psutil": "python3-psutil",
     "rich": "python3-rich",
     "rosbags": "python3-rosbags-pip",
     "typer": "python3-typer",
