@@ -1,4 +1,4 @@
-"""Plays a recording onto the live graph: ``gam_depth_play --bag PATH --rate 1.0``.
+"""Plays a recording onto the live graph: ``bag_player --bag PATH --rate 1.0``.
 
 The bytes go out as they were recorded, so stamps and frames are the recording's own. The pace
 follows the recording's times. Sequence folders are turned into a bag first.
@@ -44,10 +44,17 @@ class BagPlayer:
         rate: Speed; 2.0 plays twice as fast.
         remap: New names for topics.
         stop: Ends the play when set.
+        only: Topics to play; empty: all of them.
     """
 
     def __init__(
-        self, node: Node, bag: Bag, rate: float, remap: dict[str, str], stop: threading.Event
+        self,
+        node: Node,
+        bag: Bag,
+        rate: float,
+        remap: dict[str, str],
+        stop: threading.Event,
+        only: list[str],
     ) -> None:
         self._node = node
         self._bag = bag
@@ -55,6 +62,8 @@ class BagPlayer:
         self._stop = stop
         self._publishers: dict[str, Any] = {}
         for topic in bag.topics.values():
+            if only and topic.name not in only:
+                continue
             try:
                 interface = live_graph.message_class(topic.msgtype)
             except live_graph.GraphError as error:
@@ -64,6 +73,11 @@ class BagPlayer:
                 interface,
                 remap.get(topic.name, topic.name),
                 QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.RELIABLE),
+            )
+        if not self._publishers:
+            raise live_graph.GraphError(
+                f"{bag.path}: got no topic that can be played, expected at least one; the bag has "
+                f"{', '.join(bag.topics) or 'none'}"
             )
 
     def wait_for_subscribers(self, on: list[str], count: int, timeout_s: float) -> None:
@@ -133,11 +147,14 @@ def open_playable(path: Path, scratch: Path) -> Bag:
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows ``--ros-args`` is left to ROS."""
-    parser = argparse.ArgumentParser(prog="gam_depth_play", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bag_player", description=__doc__)
     parser.add_argument("--bag", type=Path, required=True, help="rosbag2, .bag or sequence folder")
     parser.add_argument("--rate", type=float, default=1.0, help="speed, 1.0 is real time")
     parser.add_argument(
         "--remap", nargs="*", default=[], metavar="FROM:=TO", help="new names for topics"
+    )
+    parser.add_argument(
+        "--topics", nargs="*", default=[], metavar="TOPIC", help="topics to play; default: all"
     )
     parser.add_argument(
         "--subscribers", type=int, default=1, help="subscribers to wait for before the start"
@@ -159,12 +176,12 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parse(arguments)
     live_graph.log_to_stdout()
     stop = live_graph.start(rest)
-    node = rclpy.create_node("gam_depth_player")
+    node = rclpy.create_node("bag_player")
     try:
-        with tempfile.TemporaryDirectory(prefix="gam_depth_play_") as scratch:
+        with tempfile.TemporaryDirectory(prefix="bag_player_") as scratch:
             bag = open_playable(options.bag, Path(scratch))
             remap = dict(rule.split(":=", 1) for rule in options.remap)
-            player = BagPlayer(node, bag, options.rate, remap, stop)
+            player = BagPlayer(node, bag, options.rate, remap, stop, options.topics)
             player.wait_for_subscribers(options.wait_on, options.subscribers, options.timeout)
             log.info("playing %s", options.bag)
             log.info("done: %d messages played", player.play())

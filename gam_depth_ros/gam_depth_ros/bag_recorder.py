@@ -1,4 +1,4 @@
-"""Records topics of the live graph: ``gam_depth_record --out PATH --topics /a /b``.
+"""Records topics of the live graph: ``bag_recorder --out PATH --topics /a /b``.
 
 Messages are stored as the bytes that arrived (rosbag2, mcap). It ends on SIGINT or SIGTERM, or
 when nothing has come for ``--idle`` seconds after the first message.
@@ -113,7 +113,7 @@ def record(recorder: BagRecorder, node: Node, idle_s: float, stop: threading.Eve
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what follows ``--ros-args`` is left to ROS."""
-    parser = argparse.ArgumentParser(prog="gam_depth_record", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bag_recorder", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="rosbag2 directory to be made")
     parser.add_argument("--topics", nargs="+", required=True, help="absolute topic names")
     parser.add_argument("--idle", type=float, default=0.0, help="end after this silence, seconds")
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parse(arguments)
     live_graph.log_to_stdout()
     stop = live_graph.start(rest)
-    node = rclpy.create_node("gam_depth_recorder")
+    node = rclpy.create_node("bag_recorder")
     try:
         with BagWriter(options.out, force=options.force) as writer:
             recorder = BagRecorder(node, writer, options.topics)

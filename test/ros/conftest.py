@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,4 @@ def start(graph: ros_harness.Graph, tiny_model: Path, tmp_path: Path) -> Iterato
     yield run
     for process in running:
         process.stop()
+        sys.stdout.write(process.log)  # pytest shows it where the test failed
