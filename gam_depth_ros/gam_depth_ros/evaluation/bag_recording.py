@@ -67,7 +67,7 @@ class BagRecording:
         self.chosen = choose_topics(bag, wished)
         self.topics = self.chosen.as_dict()
         self.stats = RecordingStats()
-        self.frame_count: int | None = None
+        self.frame_count = bag.topics[self.chosen.image or ""].count
         self._remarks: list[str] = []
         self._slop_ns = round(pairing_slop_s * NANOSECONDS)
 

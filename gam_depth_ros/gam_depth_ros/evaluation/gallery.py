@@ -138,7 +138,9 @@ def _shown_depth(seen: Observation, truth_m: Float | None) -> tuple[Float | None
     return seen.depth, "up to scale"
 
 
-def _shrink(array: npt.NDArray[Any], size: tuple[int, int], method: int) -> npt.NDArray[Any]:
+def _shrink(array: Any, size: tuple[int, int], method: int) -> npt.NDArray[Any]:
     if (array.shape[1], array.shape[0]) == size:
-        return array.copy()
-    return np.asarray(cv2.resize(array, size, interpolation=method))
+        same: npt.NDArray[Any] = array.copy()
+        return same
+    resized: npt.NDArray[Any] = cv2.resize(array, size, interpolation=method)
+    return resized

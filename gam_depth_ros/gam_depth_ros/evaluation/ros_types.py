@@ -59,19 +59,13 @@ string[] notes
 """Message definitions of gam_depth_msgs, comments left out: they do not enter the type hash."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def ros2_types() -> Typestore:
     """Return the ROS 2 types: the standard ones and gam_depth_msgs."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     for name, text in CUSTOM_DEFINITIONS.items():
         store.register(get_types_from_msg(text, name))
     return store
-
-
-@lru_cache(maxsize=1)
-def ros1_types() -> Typestore:
-    """Return the ROS 1 types, under their ROS 2 names as rosbags spells them."""
-    return get_typestore(Stores.ROS1_NOETIC)
 
 
 def message_class(name: str) -> Any:

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import ReaderError as ReaderError2
 from rosbags.serde import SerdeError
 from rosbags.typesys import TypesysError, get_types_from_msg
 
-from gam_depth_ros.evaluation.ros_types import ros1_types, ros2_types
+from gam_depth_ros.evaluation.ros_types import ros2_types
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -78,11 +78,13 @@ class StoredTopic:
         name: Topic name.
         msgtype: Its type.
         definition: The definition stored in the bag; empty where there is none.
+        count: Number of messages; None where only reading the bag would tell.
     """
 
     name: str
     msgtype: str
     definition: str = ""
+    count: int | None = None
 
 
 class StorageFile(Protocol):
@@ -109,7 +111,7 @@ class IntactStorage:
         self.problem = ""
         self.topics = {
             connection.topic: StoredTopic(
-                connection.topic, connection.msgtype, connection.msgdef.data
+                connection.topic, connection.msgtype, connection.msgdef.data, connection.msgcount
             )
             for connection in reader.connections
         }
@@ -173,7 +175,7 @@ class Bag:
         if not self.is_ros1:
             return raw.data
         try:
-            return bytes(ros1_types().ros1_to_cdr(raw.data, raw.msgtype))
+            return bytes(ros2_types().ros1_to_cdr(raw.data, raw.msgtype))
         except DAMAGE as error:
             raise _not_a_message(raw, error) from error
 

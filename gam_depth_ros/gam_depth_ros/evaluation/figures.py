@@ -1,0 +1,246 @@
+"""The report's plots, as SVG: small, sharp on any screen and in print."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#1c2430", "#5d6775", "#e3e7ec"
+MEDIAN, ONLINE, FLOOR = "#1f5fbf", "#d9622b", "#9aa4b1"
+PAGE_FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+SIZE_INCHES = (4.5, 2.75)  # drawn small and shown large, so that the text stays legible on a phone
+STYLE: Any = {
+    "svg.hashsalt": "gam-depth",  # the same input gives the same file
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",  # wider than the page's fonts: what fits in it fits in them
+    "font.size": 9.0,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.size": 0.0,
+    "ytick.major.size": 0.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "text.color": INK,
+    "lines.solid_capstyle": "round",
+}
+
+Report = dict[str, Any]
+
+
+def all_figures(report: Report) -> list[dict[str, str]]:
+    """Draw every plot that the report has data for.
+
+    Returns:
+        Title, caption and image (a data URI) of each.
+    """
+    candidates = (
+        (
+            "Error, frame by frame",
+            "AbsRel of each frame. Dashed: what a constant depth scores on average.",
+            _draw_frames,
+        ),
+        ("Scale over time", "Metres per unit of network depth.", _draw_scale),
+        (
+            "Error by range",
+            "After median alignment, pooled over all pixels. Bars: share of pixels.",
+            _draw_ranges,
+        ),
+        (
+            "Does sigma keep its promise?",
+            "Share of pixels whose error is within k sigma, against a normal law.",
+            _draw_coverage,
+        ),
+        ("Labels", "Intersection over union by class.", _draw_labels),
+        ("Latency", report["latency_ms"]["of"].capitalize() + ".", _draw_latency),
+    )
+    figures = []
+    for title, caption, draw in candidates:
+        image = _render(draw, report)
+        if image:
+            figures.append({"title": title, "caption": caption, "image": image})
+    return figures
+
+
+def _render(draw: Any, report: Report) -> str:
+    """Return a plot as a data URI, empty where there is nothing to draw."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+        if not draw(figure.add_subplot(), report):
+            return ""
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    text = stream.getvalue().replace("'DejaVu Sans'", PAGE_FONTS)
+    return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
+
+
+def _column(report: Report, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return seconds since the start and values of a series, where it has values."""
+    rows = [row for row in report["series"] if row.get(name) is not None]
+    if not rows:
+        return np.empty(0), np.empty(0)
+    start = min(row["stamp_ns"] for row in report["series"] if row["status"] != "failed")
+    seconds = np.array([(row["stamp_ns"] - start) / 1e9 for row in rows])
+    return seconds, np.array([float(row[name]) for row in rows])
+
+
+def _draw_frames(axes: Axes, report: Report) -> bool:
+    if report["depth"] is None:
+        return False
+    drawn = False
+    for name, color, label in (
+        ("online_abs_rel", ONLINE, "scale learnt online"),
+        ("abs_rel", MEDIAN, "aligned per image"),
+    ):
+        seconds, values = _column(report, name)
+        if values.size:
+            drawn = True
+            marker = "o" if values.size < 60 else ""
+            axes.plot(seconds, values, color=color, label=label, lw=1.6, marker=marker, ms=3)
+    floor = report["depth"]["constant_floor"]["per_frame_median"]["abs_rel"]
+    if floor is not None:
+        axes.axhline(floor, color=FLOOR, lw=1.4, ls=(0, (4, 3)), label="constant depth")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("AbsRel")
+    _legend_above(axes)
+    return drawn
+
+
+def _draw_scale(axes: Axes, report: Report) -> bool:
+    seconds, ideal = _column(report, "ideal_scale")
+    used_seconds, used = _column(report, "scale")
+    if not used.size or (report["mode"] == "recorded" and not ideal.size):
+        return False
+    if ideal.size and report["mode"] == "offline":
+        axes.plot(
+            seconds, ideal, color=FLOOR, lw=0, marker="o", ms=3, label="each frame's own ratio"
+        )
+    axes.plot(used_seconds, used, color=ONLINE, lw=1.6, label="scale in use")
+    everything = np.concatenate([ideal if report["mode"] == "offline" else used, used])
+    low, high = float(everything.min()), float(everything.max())
+    margin = max(0.1 * (high - low), 0.05 * high)
+    axes.set_ylim(max(0.0, low - margin), high + margin)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("m per unit")
+    _legend_above(axes)
+    return True
+
+
+def _draw_ranges(axes: Axes, report: Report) -> bool:
+    rows = report["depth"]["by_range"] if report["depth"] else []
+    if not rows:
+        return False
+    centres = np.array([(row["from_m"] + row["to_m"]) / 2 for row in rows])
+    shares = axes.twinx()
+    shares.bar(centres, [row["pixel_share"] for row in rows], width=0.42, color="#e8ecf1")
+    shares.set_axis_off()
+    shares.set_ylim(0, 2.2 * max(row["pixel_share"] for row in rows))
+    shares.set_zorder(0)
+    axes.set_zorder(1)
+    axes.patch.set_visible(False)
+    common = [row for row in rows if row["pixel_share"] >= 1e-3]
+    centres = np.array([(row["from_m"] + row["to_m"]) / 2 for row in common])
+    axes.plot(
+        centres,
+        [100 * row["abs_rel"] for row in common],
+        color=MEDIAN,
+        lw=1.8,
+        marker="o",
+        ms=3.5,
+        label="absolute",
+    )
+    axes.plot(
+        centres,
+        [100 * row["bias"] for row in common],
+        color=ONLINE,
+        lw=1.4,
+        marker="o",
+        ms=3,
+        label="signed (+ too far)",
+    )
+    axes.axhline(0, color=MUTED, lw=0.8)
+    axes.set_xlim(0, max(row["to_m"] for row in rows))
+    axes.set_xlabel("reference depth, m")
+    axes.set_ylabel("relative error, %")
+    _legend_above(axes)
+    return True
+
+
+def _draw_coverage(axes: Axes, report: Report) -> bool:
+    if report["uncertainty"] is None:
+        return False
+    curve = report["uncertainty"]["coverage_curve"]
+    sigmas = curve["sigmas"]
+    normal = [100 * math.erf(k / math.sqrt(2.0)) for k in sigmas]
+    axes.plot(sigmas, normal, color=FLOOR, lw=1.4, ls=(0, (4, 3)), label="promised")
+    for name, color, label in (
+        ("online_scale", ONLINE, "scale learnt online"),
+        ("per_frame_median", MEDIAN, "aligned per image"),
+    ):
+        if curve[name] is not None:
+            axes.plot(sigmas, [100 * v for v in curve[name]], color=color, lw=1.8, label=label)
+    axes.axvline(1.0, color=MUTED, lw=0.8)
+    axes.set_xlim(0, 3)
+    axes.set_ylim(0, 102)
+    axes.set_xlabel("k (error within k sigma)")
+    axes.set_ylabel("pixels, %")
+    _legend_above(axes)
+    return True
+
+
+def _draw_labels(axes: Axes, report: Report) -> bool:
+    if report["segmentation"] is None:
+        return False
+    scores = sorted(report["segmentation"]["iou"].items(), key=lambda item: item[1])
+    axes.barh([name for name, _ in scores], [100 * v for _, v in scores], color=MEDIAN, height=0.6)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("IoU, %")
+    return True
+
+
+def _draw_latency(axes: Axes, report: Report) -> bool:
+    _, values = _column(report, "latency_ms")
+    if values.size < 2:
+        return False
+    # A first frame ten times slower than the rest would squeeze the others into one bar.
+    top = max(float(np.percentile(values, 99)) * 1.15, float(np.median(values)) * 1.5)
+    axes.hist(np.minimum(values, top), bins=40, range=(0, top), color=MEDIAN)
+    for name, style in (("p50", "-"), ("p99", (0, (4, 3)))):
+        value = report["latency_ms"][name]
+        axes.axvline(value, color=ONLINE, lw=1.4, ls=style, label=f"{name} {value:.1f} ms")
+    axes.set_xlabel("ms per frame")
+    axes.set_ylabel("frames")
+    _legend_above(axes)
+    return True
+
+
+def _legend_above(axes: Axes) -> None:
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 0.99),
+            ncols=3,
+            borderaxespad=0.2,
+            handlelength=1.6,
+            columnspacing=1.2,
+        )

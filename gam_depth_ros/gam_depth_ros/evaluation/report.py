@@ -1,0 +1,228 @@
+"""An evaluation as ``report.json`` and as one self-contained page, ``report.html``."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gam_depth_ros.evaluation.evaluate import EvaluationResult
+from gam_depth_ros.evaluation.figures import all_figures
+from gam_depth_ros.evaluation.pictures import (
+    DEPTH_COLORS,
+    ERROR_COLORS,
+    ERROR_LIMIT,
+    SIGMA_COLORS,
+    SIGMA_LIMIT,
+    color_bar,
+    depth_limits_m,
+    legend,
+    picture_rows,
+)
+from gam_depth_ros.evaluation.verdict import headline, remarks
+
+JSON_NAME = "report.json"
+HTML_NAME = "report.html"
+
+COLUMNS = (
+    ("abs_rel", "AbsRel ↓"),
+    ("sq_rel", "SqRel, m ↓"),
+    ("rmse", "RMSE, m ↓"),
+    ("rmse_log", "RMSE log ↓"),
+    ("log10", "log10 ↓"),
+    ("d1", "δ < 1.25 ↑"),
+    ("d2", "δ < 1.25² ↑"),
+    ("d3", "δ < 1.25³ ↑"),
+)
+"""Name in the JSON and heading; the arrow points to the better side."""
+
+Report = dict[str, Any]
+
+
+def write_report(result: EvaluationResult, out: Path) -> tuple[Path, Path]:
+    """Write both files into ``out``, which is made if need be.
+
+    Returns:
+        The paths of the JSON file and of the page.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    json_path, html_path = out / JSON_NAME, out / HTML_NAME
+    text = json.dumps(result.report, indent=2, allow_nan=False, ensure_ascii=False)
+    json_path.write_text(text + "\n", encoding="utf-8")
+    html_path.write_text(render(result), encoding="utf-8")
+    return json_path, html_path
+
+
+def render(result: EvaluationResult) -> str:
+    """Return the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = number
+    report, limits_m = result.report, depth_limits_m(result.pictures)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        headline=headline(report),
+        remarks=remarks(report),
+        cards=cards(report),
+        columns=COLUMNS,
+        rows=table_rows(report),
+        figures=all_figures(report),
+        pictures=picture_rows(result.pictures, result.labels, limits_m),
+        legend=legend(result.labels, result.pictures),
+        bars=[
+            {
+                "title": "Depth",
+                "image": color_bar(DEPTH_COLORS),
+                "ends": (
+                    f"{limits_m[0]:.1f} m",
+                    f"{math.sqrt(limits_m[0] * limits_m[1]):.1f} m",
+                    f"{limits_m[1]:.1f} m",
+                ),
+            },
+            {
+                "title": "Error",
+                "image": color_bar(ERROR_COLORS),
+                "ends": (f"−{ERROR_LIMIT:.0%} too near", "0", f"+{ERROR_LIMIT:.0%} too far"),
+            },
+            {
+                "title": "Sigma",
+                "image": color_bar(SIGMA_COLORS),
+                "ends": ("0 %", f"{SIGMA_LIMIT:.0%} of depth"),
+            },
+        ],
+        accounts=accounts(report),
+    )
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a figure; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def table_rows(report: Report) -> list[dict[str, Any]]:
+    """Return the rows of the depth table: what, against what, and the scores."""
+    rows: list[dict[str, Any]] = []
+    for key, truth in (("depth", "sensor depth"), ("depth_exact", "exact depth")):
+        scores = report[key]
+        if scores is None:
+            continue
+        floor = scores["constant_floor"]
+        for title, short, note, entry in (
+            ("Network", "median", "aligned per image", scores["per_frame_median"]),
+            ("Constant depth", "floor", "aligned per image", floor["per_frame_median"]),
+            ("Network", "online", "scale learnt online", scores["online_scale"]),
+            ("Constant depth", "floor", "scale learnt online", floor["online_scale"]),
+        ):
+            rows.append(
+                {
+                    "title": title,
+                    "short": short if key == "depth" else f"{short} (exact)",
+                    "note": f"{note}, against {truth}",
+                    "scores": entry,
+                    "is_floor": title != "Network",
+                }
+            )
+    return rows
+
+
+def cards(report: Report) -> list[dict[str, Any]]:
+    """Return the key figures: label, value, unit, how it was aligned, and the floor beside it."""
+    found: list[dict[str, Any]] = []
+    depth, uncertainty = report["depth"], report["uncertainty"]
+    if depth is not None:
+        score, online = depth["per_frame_median"], depth["online_scale"]
+        floor = depth["constant_floor"]
+        found += [
+            _card("Depth error", score, floor["per_frame_median"], "abs_rel", "AbsRel"),
+            _card("Within 25 %", score, floor["per_frame_median"], "d1", "δ < 1.25"),
+            _card("Depth error", score, floor["per_frame_median"], "rmse", "m RMSE"),
+            _card("Metric error", online, floor["online_scale"], "abs_rel", "AbsRel", "online"),
+        ]
+        found.append(
+            {
+                "label": "Depth contrast",
+                "value": number(depth["contrast_ratio"], 2),
+                "unit": "× truth",
+                "note": "spread of log depth; 1 is right, 0 is flat",
+                "share": None,
+                "floor_share": None,
+            }
+        )
+    if uncertainty is not None:
+        covered = uncertainty["coverage_1sigma"]["per_frame_median"]
+        nominal = uncertainty["nominal_coverage"]
+        found.append(
+            {
+                "label": "Within one sigma",
+                "value": number(covered),
+                "unit": "of pixels",
+                "note": f"aligned per image · promised {nominal:.3f}",
+                "share": covered,
+                "floor_share": nominal,
+            }
+        )
+    if report["segmentation"] is not None:
+        labels = report["segmentation"]
+        found.append(
+            {
+                "label": "Labels",
+                "value": number(labels["miou"]),
+                "unit": "mIoU",
+                "note": f"{labels['classes_in_truth']} classes · pixel accuracy "
+                f"{labels['pixel_accuracy']:.3f}",
+                "share": labels["miou"],
+                "floor_share": None,
+            }
+        )
+    return [*found, _latency_card(report["latency_ms"])]
+
+
+def _card(
+    label: str, score: Report, floor: Report, name: str, unit: str, alignment: str = "per image"
+) -> dict[str, Any]:
+    value, blind = score[name], floor[name]
+    top = 1.0 if name == "d1" else 1.15 * max(value or 0.0, blind or 0.0) or 1.0
+    aligned = "scale learnt online" if alignment == "online" else "aligned per image"
+    return {
+        "label": label,
+        "value": number(value),
+        "unit": unit,
+        "note": f"{aligned} · blind guess {number(blind)}",
+        "share": None if value is None else value / top,
+        "floor_share": None if blind is None else blind / top,
+    }
+
+
+def _latency_card(latency: Report) -> dict[str, Any]:
+    return {
+        "label": "Latency",
+        "value": number(latency["p50"], 1),
+        "unit": "ms p50",
+        "note": f"p99 {number(latency['p99'], 1)} ms · {latency['frames']} frames",
+        "share": None,
+        "floor_share": None,
+    }
+
+
+def accounts(report: Report) -> list[dict[str, Any]]:
+    """Return where every image went, in the order of the bar."""
+    frames = report["frames"]
+    meanings = (
+        ("evaluated", "evaluated", "#1f5fbf"),
+        ("without_truth", "without reference depth", "#b9c3d0"),
+        ("dropped", "dropped", "#e0a33a"),
+        ("failed", "failed", "#c8372d"),
+    )
+    return [
+        {"title": title, "count": frames[name], "color": color}
+        for name, title, color in meanings
+        if frames[name] or name == "evaluated"
+    ]

@@ -1,0 +1,116 @@
+"""The page says what the JSON says, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from recording_maker import make_sequence
+
+from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.evaluation.bag import open_recording
+from gam_depth_ros.evaluation.evaluate import evaluate
+from gam_depth_ros.evaluation.gallery import CANDIDATES, Gallery
+from gam_depth_ros.evaluation.observation import Observation
+from gam_depth_ros.evaluation.report import COLUMNS, write_report
+from gam_depth_ros.evaluation.verdict import headline
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[dict, str]:
+    folder = make_sequence(tmp_path_factory.mktemp("r") / "kitchen", labels=True, exact=True)
+    result = evaluate(open_recording(folder), load_pipeline(model))
+    json_path, html_path = write_report(result, folder.parent / "out")
+    return json.loads(json_path.read_text()), html_path.read_text()
+
+
+def test_json_has_every_figure_that_is_promised(written: tuple[dict, str]) -> None:
+    report, _ = written
+    names = {name for name, _ in COLUMNS}
+    assert names == {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "d1", "d2", "d3"}
+    for block in (report["depth"], report["depth_exact"]):
+        assert names <= block["per_frame_median"].keys()
+        assert names <= block["online_scale"].keys()
+        assert names <= block["constant_floor"]["per_frame_median"].keys()
+    assert {"in", "evaluated", "dropped", "failed"} <= report["frames"].keys()
+    assert {"p50", "p99"} <= report["latency_ms"].keys()
+    assert re.fullmatch("[0-9a-f]{64}", report["model"]["sha256"])
+    assert report["model"]["provider"] == "CPUExecutionProvider"
+    assert report["model"]["path"].endswith("tiny.onnx")
+
+
+def test_page_shows_the_figures_of_the_json(written: tuple[dict, str]) -> None:
+    report, page = written
+    rows = re.findall(r"<tr.*?</tr>", page, re.DOTALL)[1:]
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    floor = report["depth"]["constant_floor"]
+    expected = [
+        report["depth"]["per_frame_median"],
+        floor["per_frame_median"],
+        report["depth"]["online_scale"],
+        floor["online_scale"],
+    ]
+    for shown, scores in zip(cells, expected, strict=False):
+        assert shown == [*(f"{scores[name]:.3f}" for name, _ in COLUMNS), str(scores["frames"])]
+    assert headline(report).replace("'", "&#39;") in page
+    assert f"{report['segmentation']['miou']:.3f}" in page
+
+
+def test_page_loads_nothing_from_anywhere(written: tuple[dict, str]) -> None:
+    _, page = written
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "@import" not in page
+    assert "url(" not in page
+    assert "<script" not in page
+    assert len(page) < 6_000_000
+
+
+def test_same_result_gives_the_same_page(sequence: Path, model: Path, tmp_path: Path) -> None:
+    pages = []
+    for name in ("a", "b"):
+        result = evaluate(open_recording(sequence), load_pipeline(model), timer=lambda: 0)
+        # The stages are measured by the pipeline's own clock.
+        result.report["latency_ms"]["stages_p50"] = {}
+        pages.append(write_report(result, tmp_path / name)[1].read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_page_without_truth_says_why(tmp_path: Path, model: Path) -> None:
+    folder = make_sequence(tmp_path / "s", frames=2, depth_every=0)
+    result = evaluate(open_recording(folder), load_pipeline(model))
+    _, page = write_report(result, tmp_path / "out")
+    text = page.read_text()
+    assert "cannot be scored" in text
+    assert result.report["depth_reason"] in text
+
+
+def test_recording_that_fails_throughout_still_gives_a_page(sequence: Path, model: Path) -> None:
+    for picture in (sequence / "color").iterdir():
+        picture.write_bytes(b"no picture")
+    result = evaluate(open_recording(sequence), load_pipeline(model))
+    _, page = write_report(result, sequence / "out")
+    assert result.report["frames"]["failed"] == 6
+    assert "No frame could be evaluated" in page.read_text()
+
+
+def test_names_from_a_recording_cannot_break_the_page(tmp_path: Path, model: Path) -> None:
+    folder = make_sequence(tmp_path / "<b>bold&co", frames=2)
+    _, page = write_report(evaluate(open_recording(folder), load_pipeline(model)), tmp_path)
+    assert "<b>bold" not in page.read_text()
+    assert "&lt;b&gt;bold&amp;co" in page.read_text()
+
+
+def test_gallery_keeps_best_worst_and_a_bounded_number(sequence: Path, model: Path) -> None:
+    sample = next(iter(open_recording(sequence).samples()))
+    depth = load_pipeline(model).process(sample.frame).network_depth
+    seen = Observation(sample, depth, None, None, None, None)
+    gallery = Gallery()
+    for index in range(500):
+        gallery.add(index, seen, None, 0.01 if index == 333 else 0.9 if index == 77 else 0.3)
+    titles = {title: picture.index for title, picture in gallery.choose()}
+    assert (titles["Best frame"], titles["Worst frame"]) == (333, 77)
+    assert len(gallery._kept) <= CANDIDATES
