@@ -103,7 +103,9 @@ def plant(kit: MaterialKit, scale: float = 1.0) -> Mesh:
     parts = [pot]
     slim, long = rng.uniform(0.1, 0.5), rng.uniform(0.15, 0.45) * scale
     for _ in range(int(rng.integers(8, 26))):
-        blade = cushion((0, 0, long / 2), (long * slim, 0.008, long), leaf, squareness=1, rows=5, cols=7)
+        blade = cushion(
+            (0, 0, long / 2), (long * slim, 0.008, long), leaf, squareness=1, rows=5, cols=7
+        )
         turn = rotation(rng.uniform(0, 6.3), rng.normal(0, 0.3), rng.normal(0, 0.6))
         parts.append(placed(blade, (0, 0, h + rng.uniform(0, 0.25) * scale), turn))
     return merge(parts)
@@ -117,8 +119,9 @@ def desk_lamp(kit: MaterialKit) -> Mesh:
     glow = rng.uniform(1.5, 5) if rng.random() < 0.6 else 0.0
     shade = kit.add("plain", LAMP, hsv(rng.uniform(0.05, 0.15), 0.25, 0.95), emission=glow)
     hood = [(r, height), (r * rng.uniform(0.4, 1), height + r * 1.3)]
-    return merge([cylinder((0, 0, 0), r * 0.7, 0.02, frame), cylinder((0, 0, 0), 0.012, height, frame),
-                  lathe(hood, shade, segments=16)])  # fmt: skip
+    foot = cylinder((0, 0, 0), r * 0.7, 0.02, frame)
+    pole = cylinder((0, 0, 0), 0.012, height, frame)
+    return merge([foot, pole, lathe(hood, shade, segments=16)])
 
 
 def toy(kit: MaterialKit) -> Mesh:
@@ -165,7 +168,9 @@ def phone(kit: MaterialKit) -> Mesh:
     body = kit.painted(OBJECTS)
     if rng.random() < 0.5:
         return box((0, 0, 0.005), (0.07, 0.14, 0.01), body)
-    keys = quad((-0.03, -0.08, 0.0415), (0.11, 0, 0), (0, 0.14, 0.01), kit.picture("keyboard", OBJECTS))
+    keys = quad(
+        (-0.03, -0.08, 0.0415), (0.11, 0, 0), (0, 0.14, 0.01), kit.picture("keyboard", OBJECTS)
+    )
     return merge([box((0, 0, 0.02), (0.19, 0.21, 0.04), body), keys,
                   cushion((-0.065, 0, 0.055), (0.05, 0.2, 0.04), body)])  # fmt: skip
 
@@ -196,8 +201,8 @@ def floor_lamp(kit: MaterialKit) -> Mesh:
     glow = rng.uniform(2, 6) if rng.random() < 0.6 else 0.0
     shade = kit.add("plain", LAMP, hsv(rng.uniform(0.05, 0.15), 0.2, 0.95), emission=glow)
     hood = lathe([(r, h), (r * rng.uniform(0.5, 1), h + 0.28)], shade, segments=18)
-    return merge([cylinder((0, 0, 0), 0.14, 0.025, frame), cylinder((0, 0, 0), 0.012, h + 0.1, frame),
-                  hood])  # fmt: skip
+    foot = cylinder((0, 0, 0), 0.14, 0.025, frame)
+    return merge([foot, cylinder((0, 0, 0), 0.012, h + 0.1, frame), hood])
 
 
 def wheeled_base(kit: MaterialKit) -> Mesh:
@@ -221,7 +226,13 @@ def crate(kit: MaterialKit) -> Mesh:
     rng = kit.rng
     w, d, h, t = rng.uniform(0.25, 0.55), rng.uniform(0.2, 0.4), rng.uniform(0.12, 0.35), 0.012
     wall = kit.painted(OBJECTS) if rng.random() < 0.6 else kit.wood(OBJECTS)
-    sides = [(0, 0, t / 2), (-w / 2, 0, h / 2), (w / 2, 0, h / 2), (0, -d / 2, h / 2), (0, d / 2, h / 2)]
+    sides = [
+        (0, 0, t / 2),
+        (-w / 2, 0, h / 2),
+        (w / 2, 0, h / 2),
+        (0, -d / 2, h / 2),
+        (0, d / 2, h / 2),
+    ]
     sizes = [(w, d, t), (t, d, h), (t, d, h), (w, t, h), (w, t, h)]
     parts = [boxes(sides, sizes, wall)]
     for _ in range(int(rng.integers(0, 4))):

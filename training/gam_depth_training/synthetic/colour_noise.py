@@ -1,4 +1,4 @@
-"""From linear radiance to the picture of a cheap camera: exposure, white balance, blur, noise, JPEG."""
+"""From radiance to the picture of a cheap camera: exposure, white balance, blur, noise, JPEG."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def exposure_gain(radiance: Float, key: float) -> float:
     for _ in range(4):  # clipping makes bright scenes darker than asked
         mean = float(np.sqrt((small * gain).clip(0, 1)).mean())
         gain *= (key / max(mean, 1e-4)) ** 1.5
-    return float(gain)
+    # Cameras protect highlights: four fifths of the picture stay below clipping.
+    return float(min(gain, 1.2 / max(float(np.percentile(small, 80)), 1e-6)))
 
 
 def develop(radiance: Float, style: CameraStyle, rng: Rng, *, gain: float | None = None,

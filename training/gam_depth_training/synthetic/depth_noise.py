@@ -90,7 +90,7 @@ def _hidden(disparity_px: Float, side: int) -> NDArray[np.bool_]:
     projected = columns - disparity_px
     rightmost = np.minimum.accumulate(projected[:, ::-1], axis=1)[:, ::-1]
     hidden = np.zeros(projected.shape, bool)
-    hidden[:, :-1] = rightmost[:, 1:] < projected[:, :-1] - 1.0
+    hidden[:, :-1] = rightmost[:, 1:] < projected[:, :-1] - 0.5
     return hidden
 
 
@@ -111,7 +111,10 @@ def _jittered(disparity: Float, edge: NDArray[np.bool_], sensor: DepthSensor, sc
     rows, cols = np.nonzero(edge)
     spread = max(1.5 * scale, 0.6)
     shift = np.rint(rng.normal(0, spread, (2, len(rows)))).astype(int)
-    from_rows, from_cols = (rows + shift[0]).clip(0, height - 1), (cols + shift[1]).clip(0, width - 1)
+    from_rows, from_cols = (
+        (rows + shift[0]).clip(0, height - 1),
+        (cols + shift[1]).clip(0, width - 1),
+    )
     result = disparity.copy()
     result[rows, cols] = disparity[from_rows, from_cols]
     return result
@@ -121,8 +124,10 @@ def _absorbed(label: NDArray[np.uint8], rgb: NDArray[np.uint8], depth: Float, rn
               ) -> NDArray[np.bool_]:  # fmt: skip
     """Blotches without reading on panes, on screens and on dark things beyond two metres."""
     height, width = label.shape
-    coarse = rng.standard_normal((-(-height // 8), -(-width // 8))).astype(np.float32)
-    blotch = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    blotch = np.zeros((height, width), np.float32)
+    for cell, weight in ((48, 0.8), (12, 0.5), (4, 0.4)):
+        grid = rng.standard_normal((-(-height // cell), -(-width // cell))).astype(np.float32)
+        blotch += weight * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
     dark = (rgb.max(-1) < 28) & (depth > 2.0)
     missing = (label == WINDOW) & (blotch < 1.0)
     missing |= (label == TV) & (blotch < 0.2)

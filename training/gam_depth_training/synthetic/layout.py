@@ -7,6 +7,7 @@ the right when one looks at the wall from inside, ``inward`` points into the roo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -113,7 +114,9 @@ def _floor(kit: MaterialKit) -> int:
     rough = rng.uniform(0.02, 0.2)
     warm = hsv(rng.uniform(0.03, 0.11), rng.uniform(0.1, 0.7), rng.uniform(0.25, 1))
     grey = hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.25, 0.95))
-    kind = str(rng.choice(["planks", "carpet", "tiles", "stone", "plain"], p=[0.3, 0.25, 0.15, 0.2, 0.1]))
+    kind = str(
+        rng.choice(["planks", "carpet", "tiles", "stone", "plain"], p=[0.3, 0.25, 0.15, 0.2, 0.1])
+    )
     tint = warm if kind == "planks" else (kit.any_tint(0.6) if kind == "carpet" else grey)
     gloss = 0.0 if kind == "carpet" else gloss
     repeat = {"planks": 1.2, "carpet": 0.8, "tiles": 1.6, "stone": 2.0, "plain": 2.5}[kind]
@@ -141,10 +144,12 @@ def _wall(room: Room, wall: int, holes: list[Opening], finish: Finish) -> Mesh:
     xs = sorted({0.0, length, *[e for h in holes for e in (h.start_m, h.start_m + h.width_m)]})
     zs = sorted({0.0, room.height_m, *[e for h in holes for e in (h.bottom_m, h.top_m)]})
     parts = []
-    for left, right in zip(xs[:-1], xs[1:], strict=True):
-        for low, high in zip(zs[:-1], zs[1:], strict=True):
+    for left, right in pairwise(xs):
+        for low, high in pairwise(zs):
             x, z = (left + right) / 2, (low + high) / 2
-            if any(h.start_m < x < h.start_m + h.width_m and h.bottom_m < z < h.top_m for h in holes):
+            if any(
+                h.start_m < x < h.start_m + h.width_m and h.bottom_m < z < h.top_m for h in holes
+            ):
                 continue
             cell = quad(origin + left * along + low * up, (right - left) * along, (high - low) * up,
                         finish.walls[wall], unit_uv=False)  # fmt: skip
@@ -160,7 +165,7 @@ def _wall(room: Room, wall: int, holes: list[Opening], finish: Finish) -> Mesh:
 def fill_opening(kit: MaterialKit, room: Room, opening: Opening, finish: Finish,
                  thickness_m: float) -> Mesh:  # fmt: skip
     """Reveal, frame, pane, leaf or mullions of one opening, in the room's frame."""
-    origin, along, inward, _ = wall_frame(room, opening.wall)
+    origin, along, _, _ = wall_frame(room, opening.wall)
     yaw = float(np.arctan2(along[1], along[0]))
     base = origin + opening.start_m * along
     width, low, high = opening.width_m, opening.bottom_m, opening.top_m
@@ -209,7 +214,9 @@ def _window(kit: MaterialKit, width: float, low: float, high: float, t: float,
     y = t * 0.7
     parts = [quad((0, y, low), (width, 0, 0), (0, 0, high - low), pane),
              _frame(width, low, high, y - 0.02, rng.uniform(0.04, 0.09), bar)]  # fmt: skip
-    parts += _grid(width, low, high, y - 0.02, max(1, round(width / 0.8)), int(rng.integers(1, 3)), bar)
+    parts += _grid(
+        width, low, high, y - 0.02, max(1, round(width / 0.8)), int(rng.integers(1, 3)), bar
+    )
     if low > 0.2:
         parts.append(box((width / 2, -0.04, low - 0.015), (width + 0.1, 0.2, 0.03), finish.trim))
     pick = rng.random()
@@ -218,7 +225,9 @@ def _window(kit: MaterialKit, width: float, low: float, high: float, t: float,
     elif pick < 0.5:
         drop = rng.uniform(0.2, 0.9) * (high - low)
         slat = kit.add("slats", WINDOW, kit.any_tint(0.3), repeat_m=0.4)
-        blind = quad((0.01, 0.02, high - drop), (width - 0.02, 0, 0), (0, 0, drop), slat, unit_uv=False)
+        blind = quad(
+            (0.01, 0.02, high - drop), (width - 0.02, 0, 0), (0, 0, drop), slat, unit_uv=False
+        )
         parts.append(blind)
     return parts
 
@@ -230,13 +239,17 @@ def _curtains(kit: MaterialKit, width: float, low: float, high: float) -> list[M
     share = 0.55 if rng.random() < 0.25 else rng.uniform(0.12, 0.3)
     for start in (-0.15, width + 0.15 - share * width):
         u = np.linspace(0, 1, 40)
-        wave = 0.035 * np.sin(2 * np.pi * u * max(3, round(share * width / 0.12)) + rng.uniform(0, 6))
+        wave = 0.035 * np.sin(
+            2 * np.pi * u * max(3, round(share * width / 0.12)) + rng.uniform(0, 6)
+        )
         top = np.stack([start + u * share * width, -0.09 + wave, 0 * u + high + 0.12], 1)
         bottom = top * (1, 1, 0) + (0, 0, low)
         points = np.stack([bottom, top]).astype(np.float32)
         uv = np.stack([np.stack([u * share * width * 1.5, 0 * u + z], 1) for z in (high - low, 0)])
         parts.append(sheet(points, uv, material))
-    parts.append(box((width / 2, -0.09, high + 0.13), (width + 0.4, 0.025, 0.025), kit.metal(WINDOW)))
+    parts.append(
+        box((width / 2, -0.09, high + 0.13), (width + 0.4, 0.025, 0.025), kit.metal(WINDOW))
+    )
     return parts
 
 
@@ -285,4 +298,7 @@ def _glazing(kit: MaterialKit, width: float, low: float, high: float, t: float,
              finish: Finish) -> list[Mesh]:  # fmt: skip
     bar = kit.metal(WINDOW)
     cols, rows = max(1, round(width / kit.rng.uniform(0.7, 1.4))), int(kit.rng.integers(1, 4))
-    return [_frame(width, low, high, t / 2, 0.05, bar), *_grid(width, low, high, t / 2, cols, rows, bar)]
+    return [
+        _frame(width, low, high, t / 2, 0.05, bar),
+        *_grid(width, low, high, t / 2, cols, rows, bar),
+    ]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Lamp:
-    """A shining rectangle: centre, half axes, normal (zero: shines all round), colour, flux share."""
+    """A shining rectangle; a zero normal means that it shines all round. flux is relative."""
 
     center_m: Vector
     half_u_m: Vector
@@ -43,8 +43,13 @@ class Lights:
     sun_rgb: NDArray[np.float32]
 
 
-def gather_lights(lamps: Sequence[Lamp], floor_area_m2: float, ambient_rgb: Sequence[float],
-                  sun_direction: Sequence[float] | None, sun_rgb: Sequence[float]) -> Lights:  # fmt: skip
+def gather_lights(
+    lamps: Sequence[Lamp],
+    floor_area_m2: float,
+    ambient_rgb: ArrayLike,
+    sun_direction: ArrayLike | None,
+    sun_rgb: ArrayLike,
+) -> Lights:
     """Scale the lamps so that the floor's mean irradiance is about one."""
     flux = np.array([lamp.flux for lamp in lamps], np.float32)
     colour = np.array([lamp.colour for lamp in lamps], np.float32)

@@ -100,8 +100,10 @@ class MaterialKit:
         """Counters and hard floors."""
         rng = self.rng
         tint = hsv(rng.random(), rng.uniform(0, 0.2), rng.uniform(0.3, 1))
-        return self.add("stone", label, tint, repeat_m=rng.uniform(0.5, 2), gloss=rng.uniform(0, 0.1),
-                        roughness=rng.uniform(0.02, 0.2))  # fmt: skip
+        gloss, rough = rng.uniform(0, 0.1), rng.uniform(0.02, 0.2)
+        return self.add(
+            "stone", label, tint, repeat_m=rng.uniform(0.5, 2), gloss=gloss, roughness=rough
+        )
 
     def cloth(self, label: int) -> int:
         """Fabric or leather."""

@@ -25,7 +25,7 @@ def _clothing(kit: MaterialKit) -> tuple[int, int, int, int, int]:
 
 
 def _upper_body(kit: MaterialKit, hip: np.ndarray, reach: float) -> list[Mesh]:
-    """Torso, head and arms above a hip point; ``reach`` 0 hangs the arms, 1 stretches them to -y."""
+    """Torso, head and arms above a hip; ``reach`` 0 hangs the arms, 1 stretches them to -y."""
     rng = kit.rng
     skin, shirt, _, _, hair = _clothing(kit)
     lean = rng.normal(0, 0.05, 2)
@@ -49,6 +49,14 @@ def _upper_body(kit: MaterialKit, hip: np.ndarray, reach: float) -> list[Mesh]:
     return parts
 
 
+def _leg(
+    top: np.ndarray, knee: np.ndarray, foot: np.ndarray, trousers: int, shoes: int
+) -> list[Mesh]:
+    """Thigh, shin and shoe."""
+    shoe = cushion(foot + (0, -0.06, -0.015), (0.1, 0.26, 0.09), shoes, squareness=0.6)
+    return [limb(top, knee, 0.078, trousers), limb(knee, foot, 0.058, trousers), shoe]
+
+
 def seated_person(kit: MaterialKit, seat_height_m: float) -> Mesh:
     """A person on a seat at the origin, looking along -y."""
     rng = kit.rng
@@ -59,8 +67,7 @@ def seated_person(kit: MaterialKit, seat_height_m: float) -> Mesh:
         top = hip + (side * 0.1, 0, -0.02)
         knee = top + (side * rng.uniform(0, 0.1), -0.42, 0.02)
         foot = np.array([knee[0], knee[1] - rng.uniform(-0.15, 0.12), 0.06])
-        parts += [limb(top, knee, 0.075, trousers), limb(knee, foot, 0.055, trousers),
-                  cushion(foot + (0, -0.06, -0.015), (0.1, 0.26, 0.09), shoes, squareness=0.6)]  # fmt: skip
+        parts += _leg(top, knee, foot, trousers, shoes)
     return merge(parts)
 
 
@@ -75,6 +82,5 @@ def standing_person(kit: MaterialKit) -> Mesh:
         top = hip + (side * 0.09, 0, 0)
         foot = np.array([side * 0.11, side * stride, 0.06])
         knee = (top + foot) / 2 + (0, -0.03 - 0.2 * abs(stride), 0)
-        parts += [limb(top, knee, 0.08, trousers), limb(knee, foot, 0.06, trousers),
-                  cushion(foot + (0, -0.06, -0.015), (0.1, 0.26, 0.09), shoes, squareness=0.6)]  # fmt: skip
+        parts += _leg(top, knee, foot, trousers, shoes)
     return merge(parts)

@@ -43,7 +43,9 @@ def _shapes(rng: Rng, image: Image, count: int, scale: float = 60) -> None:
             at = (int(centre[0]), int(centre[1]))
             cv2.ellipse(image, at, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1)
         elif kind == 1:
-            corners = centre + rng.integers(-size.max(), size.max() + 1, (int(rng.integers(3, 6)), 2))
+            corners = centre + rng.integers(
+                -size.max(), size.max() + 1, (int(rng.integers(3, 6)), 2)
+            )
             cv2.fillPoly(image, [corners.astype(np.int32)], colour)
         else:
             low, high = centre - size // 2, centre + size // 2
@@ -109,7 +111,13 @@ def paper(rng: Rng) -> Image:
     ink = _rgb(rng, (0, 0.4), (0, 0.4))
     for column in range(int(rng.integers(1, 3))):
         left = 20 + 112 * column
-        _text(rng, image, (left, 30, 236 if column else left + 104, 236), ink, int(rng.integers(6, 14)))
+        _text(
+            rng,
+            image,
+            (left, 30, 236 if column else left + 104, 236),
+            ink,
+            int(rng.integers(6, 14)),
+        )
     if rng.random() < 0.4:
         y = int(rng.integers(30, 150))
         image[y : y + 70, 40:200] = cv2.resize(photo(rng), (160, 70))

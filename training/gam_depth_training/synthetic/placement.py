@@ -12,7 +12,7 @@ from . import clutter, people, screens, seating, storage, tables, walls
 from .furniture import Furniture, Top
 from .layout import Finish, Opening, Room, wall_frame
 from .materials import MaterialKit
-from .mesh import Float, Mesh, merge, placed, rotation
+from .mesh import Float, Mesh, box, merge, placed, rotation
 from .semantics import FLOOR
 
 Piece = Callable[[MaterialKit], Furniture]
@@ -40,12 +40,14 @@ class FloorPlan:
 
     def claim(self, mesh: Mesh, gap_m: float = 0.05) -> bool:
         """Take the mesh's footprint if it lies inside the room and on free floor."""
-        (x0, y0, z0), (x1, y1, z1) = mesh.bounds.tolist()
+        (x0, y0, _), (x1, y1, z1) = mesh.bounds.tolist()
         (lx, ly), (hx, hy) = self.room.low_m, self.room.high_m
         if x0 < lx or y0 < ly or x1 > hx or y1 > hy or z1 > self.room.height_m:
             return False
         g = gap_m
-        if any(x0 < b[2] + g and x1 > b[0] - g and y0 < b[3] + g and y1 > b[1] - g for b in self.taken):
+        if any(
+            x0 < b[2] + g and x1 > b[0] - g and y0 < b[3] + g and y1 > b[1] - g for b in self.taken
+        ):
             return False
         self.taken.append((x0, y0, x1, y1))
         return True
@@ -55,15 +57,24 @@ def dress(kit: MaterialKit, piece: Furniture, density: float) -> Furniture:
     """Put things on a piece's tops; the result's mesh includes them."""
     parts = [piece.mesh]
     for top in piece.tops:
-        choices = {"desk": clutter.ON_DESKS, "coffee": clutter.ON_TABLES, "shelf": clutter.ON_SHELVES}
+        choices = {
+            "desk": clutter.ON_DESKS,
+            "coffee": clutter.ON_TABLES,
+            "shelf": clutter.ON_SHELVES,
+        }
         area = top.size_m[0] * top.size_m[1]
         rate = {"desk": 16, "coffee": 9, "shelf": 10}[top.use]
         parts += scatter(kit, top, choices[top.use], int(kit.rng.poisson(rate * area * density)))
     return Furniture(merge(parts), piece.tops, piece.seats)
 
 
-def scatter(kit: MaterialKit, top: Top, choices: tuple[tuple[clutter.Maker, float], ...], count: int,
-            discs: list[tuple[float, float, float]] | None = None) -> list[Mesh]:  # fmt: skip
+def scatter(
+    kit: MaterialKit,
+    top: Top,
+    choices: tuple[tuple[clutter.Maker, float], ...],
+    count: int,
+    discs: list[tuple[float, float, float]] | None = None,
+) -> list[Mesh]:
     """Up to ``count`` things on a top, apart from ``discs`` (x, y, radius) and from each other."""
     rng = kit.rng
     discs = [] if discs is None else discs
@@ -95,11 +106,11 @@ def workstation(kit: MaterialKit) -> Furniture:
     density = rng.uniform(0.2, 1.6)
     parts, discs = [desk.mesh], []
     for mesh, x, y, yaw in screens.workplace(kit):
-        x = float(np.clip(x, -top.size_m[0] / 2 + 0.2, top.size_m[0] / 2 - 0.2))
-        y = float(y * top.size_m[1] / 0.8)
-        parts.append(placed(mesh, np.array(top.center_m) + (x, y, 0), yaw))
+        at_x = float(np.clip(x, -top.size_m[0] / 2 + 0.2, top.size_m[0] / 2 - 0.2))
+        at_y = float(y * top.size_m[1] / 0.8)
+        parts.append(placed(mesh, np.array(top.center_m) + (at_x, at_y, 0), yaw))
         low, high = mesh.bounds
-        discs.append((x, y, float((high - low)[:2].max()) / 2.5))
+        discs.append((at_x, at_y, float((high - low)[:2].max()) / 2.5))
     count = int(rng.poisson(18 * density * top.size_m[0] * top.size_m[1]))
     parts += scatter(kit, top, clutter.ON_DESKS, count, discs)
     if rng.random() < 0.85:
@@ -149,8 +160,6 @@ def dining_group(kit: MaterialKit) -> Furniture:
 
 def lounge(kit: MaterialKit) -> Furniture:
     """A sofa with a coffee table before it, perhaps on a rug."""
-    from .mesh import box
-
     rng = kit.rng
     sofa = seating.sofa(kit)
     parts = [seat_person(kit, sofa, 0.15)]
@@ -160,7 +169,9 @@ def lounge(kit: MaterialKit) -> Furniture:
         parts.append(placed(table.mesh, (rng.uniform(-0.4, 0.4), y, 0)))
         if rng.random() < 0.5:
             rug = kit.cloth(FLOOR)
-            parts.append(box((0, y, 0.006), (rng.uniform(1.4, 2.6), rng.uniform(1, 1.8), 0.012), rug))
+            parts.append(
+                box((0, y, 0.006), (rng.uniform(1.4, 2.6), rng.uniform(1, 1.8), 0.012), rug)
+            )
     return Furniture(merge(parts))
 
 
@@ -221,7 +232,8 @@ THEMES: dict[str, tuple[Weighted, Weighted]] = {
     ),
     "laboratory": (
         ((_COUNTER, 2), (workstation, 3), (_RACK, 3), (_DESK, 2), (_CABINET, 2)),
-        ((_DESK, 2), (_RACK, 1.5), (seating.office_chair, 3), (_person, 1.5), (storage.partition, 1),
+        ((_DESK, 2), (_RACK, 1.5), (seating.office_chair, 3), (_person, 1.5),
+         (storage.partition, 1),
          (storage.whiteboard_stand, 1.5), (double_desk, 1)),
     ),
     "classroom": (
@@ -274,11 +286,13 @@ def furnish(kit: MaterialKit, plan: FloorPlan, finish: Finish, density: float
             del made[maker]
         mesh, matrix, position = found
         meshes.append(mesh)
-        if not wall and mesh.bounds[1][2] < 0.7 and rng.random() < 0.3:  # low things merit a look
+        if rng.random() < 0.25:  # beds, sofas, shelves and low things merit a look too
             targets.append(mesh.bounds.mean(0).astype(np.float32))
-        for top in piece.tops:
-            if top.use != "shelf":
-                targets.append((matrix @ np.array(top.center_m) + position).astype(np.float32))
+        targets += [
+            (matrix @ np.array(top.center_m) + position).astype(np.float32)
+            for top in piece.tops
+            if top.use != "shelf"
+        ]
     return meshes, targets
 
 
@@ -321,10 +335,12 @@ def hang_on_walls(kit: MaterialKit, plan: FloorPlan, density: float) -> list[Mes
               walls.clutter_on_wall)  # fmt: skip
     meshes = []
     for side in range(4):
-        origin, along, inward, length = wall_frame(plan.room, side)
+        origin, along, _, length = wall_frame(plan.room, side)
         yaw = float(np.arctan2(along[1], along[0]))
-        busy = [(h.start_m - 0.2, h.start_m + h.width_m + 0.2) for h in plan.holes if h.wall == side]
-        for _ in range(int(rng.poisson(0.5 + 0.9 * density * length / 2))):
+        busy = [
+            (h.start_m - 0.2, h.start_m + h.width_m + 0.2) for h in plan.holes if h.wall == side
+        ]
+        for _ in range(int(rng.poisson(0.6 + 0.6 * density * length))):
             maker = makers[int(rng.choice(5, p=[0.5, 0.12, 0.1, 0.08, 0.2]))]
             mesh, width, height = maker(kit)
             if width > length - 0.3 or height > plan.room.height_m - 1.2:

@@ -1,8 +1,8 @@
 """One view of a scene: exact depth and labels at pixel centres, antialiased linear colour.
 
-Primary rays go through pixel centres and pixel corners (a quincunx). Depth and labels are read at the
-centres; colour is half the centre and half the mean of the four corners. Shadows, ambient light and
-mirrors are traced once per pixel, smoothed along surfaces, then shared with the corners.
+Primary rays go through pixel centres and pixel corners (a quincunx). Depth and labels are read at
+the centres; colour is half the centre and half the mean of the four corners. Shadows, ambient light
+and mirrors are traced once per pixel, smoothed along surfaces, then shared with the corners.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .surface import Float, Hits, Tracer, albedo
 
 _PATTERN = 5
 _LIFT_M = 1e-3
+_CLEAR_ROUGHNESS = 0.04  # smoother materials mirror sharply; rougher ones by averaged random rays
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class View:
 
 
 def grid_rays(
-    camera: Pinhole, world_T_camera: NDArray[np.floating], *, corners: bool = False
+    camera: Pinhole, world_t_camera: NDArray[np.floating], *, corners: bool = False
 ) -> tuple[Float, Float]:
     """Origins and directions of H·W pixel centres, or of the (H+1)·(W+1) pixel corners.
 
@@ -58,21 +59,21 @@ def grid_rays(
     shift, extra = (0.5, 1) if corners else (0.0, 0)
     x = (np.arange(width + extra) - shift - camera.center_px[0]) / camera.focal_px[0]
     y = (np.arange(height + extra) - shift - camera.center_px[1]) / camera.focal_px[1]
-    axes = world_T_camera[:3, :3].astype(np.float32)
+    axes = world_t_camera[:3, :3].astype(np.float32)
     direction = x.astype(np.float32)[None, :, None] * axes[:, 0] + axes[:, 2]
     direction = direction + y.astype(np.float32)[:, None, None] * axes[:, 1]
     direction = np.ascontiguousarray(direction.reshape(-1, 3), np.float32)
-    origin = np.broadcast_to(world_T_camera[:3, 3], direction.shape).astype(np.float32)
+    origin = np.broadcast_to(world_t_camera[:3, 3], direction.shape).astype(np.float32)
     return origin, direction
 
 
 def render_view(
-    tracer: Tracer, camera: Pinhole, world_T_camera: NDArray[np.floating], rng: np.random.Generator
+    tracer: Tracer, camera: Pinhole, world_t_camera: NDArray[np.floating], rng: np.random.Generator
 ) -> View:
-    """Render one view. world_T_camera: 4×4, optical camera frame (x right, y down, z forward)."""
+    """Render one view. world_t_camera: 4×4 pose of the optical frame (x right, y down, z ahead)."""
     height, width = camera.size_hw
-    origin, ray = grid_rays(camera, world_T_camera)
-    corner_origin, corner_ray = grid_rays(camera, world_T_camera, corners=True)
+    origin, ray = grid_rays(camera, world_t_camera)
+    corner_origin, corner_ray = grid_rays(camera, world_t_camera, corners=True)
     hits, corner_hits = tracer.trace(origin, ray), tracer.trace(corner_origin, corner_ray)
     light, mirror = _light_at_pixels(tracer, camera, origin, ray, hits, rng)
     both = light if mirror is None else np.concatenate([light, mirror], -1)
@@ -140,7 +141,7 @@ def _light_at_pixels(
     if mirror is None:
         return smooth + sun.reshape(height, width, 3), None
     # Clear mirrors keep their sharp picture; only rough ones are averaged.
-    rough = tracer.scene.materials.roughness[material] > 0.04
+    rough = tracer.scene.materials.roughness[material] > _CLEAR_ROUGHNESS
     picture = np.where(rough[..., None], smooth[..., 3:], mirror.reshape(height, width, 3))
     return smooth[..., :3] + sun.reshape(height, width, 3), picture
 
@@ -184,7 +185,9 @@ def _ambient(tracer: Tracer, point: Float, normal: Float, flat: Float, rank: NDA
     material = tracer.material[hits.face]
     tint = scene.materials.mean_albedo[material]
     open_share = np.clip(hits.distance / np.float32(1.5), 0, 1)[:, None]
-    light = scene.lights.ambient_rgb * (open_share * (0.5 + 0.5 * tint) + (1 - open_share) * 0.4 * tint)
+    light = scene.lights.ambient_rgb * (
+        open_share * (0.5 + 0.5 * tint) + (1 - open_share) * 0.4 * tint
+    )
     light += tint * np.minimum(scene.materials.emission[material], 2)[:, None] * np.float32(0.4)
     light[np.einsum("ij,ij->i", direction, flat) <= 0] = 0
     return light.astype(np.float32)
@@ -217,14 +220,17 @@ def _mirror(tracer: Tracer, camera: Pinhole, point: Float, normal: Float, ray: F
         return None
     result = np.zeros_like(point)
     look = ray[glossy] / np.linalg.norm(ray[glossy], axis=1, keepdims=True)
-    spread = scene.materials.roughness[material[glossy]][:, None]
+    rough = scene.materials.roughness[material[glossy]]
+    spread = np.where(rough > _CLEAR_ROUGHNESS, rough, np.float32(0))[:, None]
     facet = normal[glossy] + spread * rng.standard_normal((len(glossy), 3), dtype=np.float32) * 0.5
     facet /= np.linalg.norm(facet, axis=1, keepdims=True)
     cosine = np.maximum(-np.einsum("ij,ij->i", look, facet), 0)
     out = look + 2 * cosine[:, None] * facet
     hits = tracer.trace(point[glossy], np.ascontiguousarray(out, np.float32))
     far = np.where(hits.hit, hits.distance, 1)
-    colour = albedo(tracer, hits, (far + 1) * np.float32(2 / camera.focal_px[0]) + spread[:, 0] * far)
+    colour = albedo(
+        tracer, hits, (far + 1) * np.float32(2 / camera.focal_px[0]) + spread[:, 0] * far
+    )
     seen = tracer.material[hits.face]
     level = scene.lights.ambient_rgb + np.float32(0.5)
     radiance = colour * (level + scene.materials.emission[seen][:, None])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .layout import Finish, Opening, Room, fill_opening, random_finish, shell
+from .layout import Finish, Opening, Room, fill_opening, random_finish, shell, wall_frame
 from .lighting import Lamp, Lights, gather_lights
 from .materials import MaterialKit, MaterialTable
 from .mesh import Mesh, merge, placed
@@ -42,7 +42,7 @@ def _sizes(rng: np.random.Generator) -> Room:
 
 def _annex(rng: np.random.Generator, room: Room, wall: int, thickness: float
            ) -> tuple[Room, Opening, Opening]:  # fmt: skip
-    """A further room or corridor behind ``wall`` (1 east or 2 north), and both sides of the hole."""
+    """A further room behind ``wall`` (1 east or 2 north), and the hole seen from both sides."""
     across = room.size_m[1] if wall == 1 else room.size_m[0]
     wide = rng.random() < 0.5
     width = min(rng.uniform(1.5, 6.0) if wide else rng.uniform(0.8, 1.1), across - 0.5)
@@ -59,7 +59,9 @@ def _annex(rng: np.random.Generator, room: Room, wall: int, thickness: float
         far = Room((x1 + thickness, low_y), (x1 + thickness + deep, y1 - start + after), height)
         there = Opening(3, before, width, 0.0, tall, "passage")
     else:  # starts at the west end and runs east
-        far = Room((start - before, y1 + thickness), (start + width + after, y1 + thickness + deep), height)
+        far = Room(
+            (start - before, y1 + thickness), (start + width + after, y1 + thickness + deep), height
+        )
         there = Opening(0, after, width, 0.0, tall, "passage")
     return far, here, there
 
@@ -88,8 +90,6 @@ def _holes(rng: np.random.Generator, room: Room, walls: tuple[int, ...]) -> list
 
 def _window_lamps(room: Room, holes: list[Opening], warmth: float, flux: float) -> list[Lamp]:
     """Daylight: every window is a lamp just inside its pane."""
-    from .layout import wall_frame
-
     lamps = []
     colour = (1 - 0.15 * warmth, 1.0, 1 + 0.25 * warmth)
     for hole in holes:
@@ -102,7 +102,9 @@ def _window_lamps(room: Room, holes: list[Opening], warmth: float, flux: float) 
         half_u = tuple(float(v) for v in along * hole.width_m / 2)
         normal = tuple(float(v) for v in inward)
         area = hole.width_m * (hole.top_m - hole.bottom_m)
-        lamps.append(Lamp(tuple(float(v) for v in center), half_u, half_v, normal, colour, flux * area))
+        lamps.append(
+            Lamp(tuple(float(v) for v in center), half_u, half_v, normal, colour, flux * area)
+        )
     return lamps
 
 
@@ -131,7 +133,9 @@ def _build_room(draft: _Draft, room: Room, holes: list[Opening], thickness: floa
         for lamp in lamps:
             at = tuple(a + b for a, b in zip(lamp.center_m, center, strict=True))
             flux = room.area_m2 / len(lamps)
-            draft.lamps.append(Lamp(at, lamp.half_u_m, lamp.half_v_m, lamp.normal, lamp.colour, flux))
+            draft.lamps.append(
+                Lamp(at, lamp.half_u_m, lamp.half_v_m, lamp.normal, lamp.colour, flux)
+            )
     plan = FloorPlan(room, holes)
     pieces, targets = furnish(kit, plan, finish, density)
     draft.meshes += pieces
@@ -201,8 +205,6 @@ def _build_annex(draft: _Draft, far: Room, there: Opening, more: list[Opening], 
 def _lights(rng: np.random.Generator, lamps: list[Lamp], room: Room, rooms: list[Room],
             holes: list[Opening], mode: float) -> Lights:  # fmt: skip
     """Lamps, ambient light and perhaps a low sun through a window."""
-    from .layout import wall_frame
-
     ambient = rng.uniform(0.12, 0.6) * np.array([1.0, 1.0, 1.0]) * rng.uniform(0.9, 1.1, 3)
     direction = None
     windows = [hole for hole in holes if hole.kind == "window"]

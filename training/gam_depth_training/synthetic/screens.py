@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .clutter import keyboard, mouse
 from .materials import MaterialKit
 from .mesh import Mesh, box, cylinder, merge, placed, quad, rotation
 from .semantics import OBJECTS, TV
@@ -64,7 +65,12 @@ def laptop(kit: MaterialKit) -> Mesh:
     return merge(
         [
             box((0, 0, 0.01), (width, depth, 0.018), case),
-            quad((-width * 0.45, -depth * 0.1, 0.0202), (width * 0.9, 0, 0), (0, depth * 0.5, 0), keys),
+            quad(
+                (-width * 0.45, -depth * 0.1, 0.0202),
+                (width * 0.9, 0, 0),
+                (0, depth * 0.5, 0),
+                keys,
+            ),
             placed(lid, (0, depth / 2, 0.012)),
         ]
     )
@@ -72,8 +78,6 @@ def laptop(kit: MaterialKit) -> Mesh:
 
 def workplace(kit: MaterialKit) -> list[tuple[Mesh, float, float, float]]:
     """Screens, keyboard and mouse of one person: (mesh, x, y, yaw) on a desk seen from -y."""
-    from .clutter import keyboard, mouse
-
     rng = kit.rng
     items: list[tuple[Mesh, float, float, float]] = []
     screens = int(rng.choice([1, 1, 2, 2, 3]))

@@ -15,7 +15,9 @@ def chair(kit: MaterialKit) -> Furniture:
     """A four-legged chair: wooden, plastic or padded; with or without back slats and arms."""
     rng = kit.rng
     frame = kit.metal(CHAIR) if rng.random() < 0.4 else kit.hard(CHAIR)
-    shell = frame if rng.random() < 0.4 else (kit.cloth if rng.random() < 0.5 else kit.painted)(CHAIR)
+    shell = (
+        frame if rng.random() < 0.4 else (kit.cloth if rng.random() < 0.5 else kit.painted)(CHAIR)
+    )
     width, depth, seat = rng.uniform(0.36, 0.52), rng.uniform(0.36, 0.5), rng.uniform(0.4, 0.5)
     leg, back = rng.uniform(0.02, 0.045), rng.uniform(0.3, 0.6)
     half_x, half_y = width / 2 - leg / 2, depth / 2 - leg / 2
@@ -58,7 +60,9 @@ def office_chair(kit: MaterialKit) -> Furniture:
     parts.append(cushion((0, 0, seat), (width, width * 0.95, 0.1), pad, squareness=0.35))
     panel = cushion((0, 0, back / 2 + 0.12), (width * 0.92, 0.08, back), pad, squareness=0.35)
     parts.append(placed(panel, (0, width / 2, seat), rotation(roll=-rng.uniform(0.05, 0.25))))
-    parts.append(limb((0, width * 0.3, seat - 0.05), (0, width / 2 + 0.03, seat + 0.3), 0.02, frame))
+    parts.append(
+        limb((0, width * 0.3, seat - 0.05), (0, width / 2 + 0.03, seat + 0.3), 0.02, frame)
+    )
     if rng.random() < 0.7:
         arms = [(s * (width / 2 + 0.03), 0, seat + 0.22) for s in (-1, 1)]
         parts.append(boxes(arms, (0.06, 0.26, 0.03), frame))
@@ -92,8 +96,8 @@ def sofa(kit: MaterialKit, seats: int | None = None) -> Furniture:
     seat_h, back_h, soft = rng.uniform(0.36, 0.48), rng.uniform(0.68, 1.0), rng.uniform(0.2, 0.45)
     width = count * seat_w + 2 * arm_w
     base = box((0, 0, 0.05 + seat_h * 0.35), (width - 0.02, depth - 0.02, seat_h * 0.7), cover)
-    parts = [base, boxes([(x, y, 0.03) for x in (-width / 2.2, width / 2.2)
-                          for y in (-depth / 2.3, depth / 2.3)], (0.05, 0.05, 0.06), kit.wood(SOFA))]  # fmt: skip
+    feet = [(sx * width / 2.2, sy * depth / 2.3, 0.03) for sx in (-1, 1) for sy in (-1, 1)]
+    parts = [base, boxes(feet, (0.05, 0.05, 0.06), kit.wood(SOFA))]
     for sign in (-1, 1):
         at = (sign * (width - arm_w) / 2, 0, arm_h / 2 + 0.03)
         parts.append(cushion(at, (arm_w, depth, arm_h), cover, squareness=soft))

@@ -71,7 +71,9 @@ def _one_frame(tracer: Tracer, rng: np.random.Generator, size_hw: tuple[int, int
     camera = Pinhole((focal, focal), ((width - 1) / 2, (height - 1) / 2), size_hw)
     view = render_view(tracer, camera, pose, rng)
     motion = rng.normal(0, 2.5, 2) * (width / 256) if rng.random() < 0.18 else np.zeros(2)
-    rgb = develop(view.radiance, random_style(rng), rng, motion_px=(float(motion[0]), float(motion[1])))
+    rgb = develop(
+        view.radiance, random_style(rng), rng, motion_px=(float(motion[0]), float(motion[1]))
+    )
     if view.near_back_share > 0.03 or is_blank(rgb, view.depth_m):
         return None
     return _Frame(rgb, view.depth_m, view.label, focal, pose)
@@ -105,7 +107,9 @@ def _write_shard(path: Path, seed: int, frames: int, size_hw: tuple[int, int], v
     shard = render_training_shard(seed, frames, size_hw, views)
     side = path.with_suffix(".part")
     with side.open("wb") as file:
-        np.savez(file, **{name: getattr(shard, name) for name in TrainingShard.__dataclass_fields__})
+        np.savez(
+            file, **{name: getattr(shard, name) for name in TrainingShard.__dataclass_fields__}
+        )
     side.replace(path)
 
 
@@ -137,15 +141,20 @@ def write_training_shards(
     missing = [index for index, path in enumerate(paths) if not path.exists()]
     # Spawned, not forked: a parent that already runs threads (torch) must not be copied.
     pool = ProcessPoolExecutor(max_workers=max(workers, 1), mp_context=get_context("spawn"))
-    columns = (*Progress.get_default_columns()[:1], BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        *Progress.get_default_columns()[:1],
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with pool, Progress(*columns) as progress:
         bar = progress.add_task("frames", total=count * frames_per_shard,
                                 completed=(count - len(missing)) * frames_per_shard)  # fmt: skip
-        jobs = [
-            pool.submit(_write_shard, paths[index], seed * 100_003 + index, frames_per_shard, size_hw,
-                        views_per_room)
-            for index in missing
-        ]  # fmt: skip
+        jobs = []
+        for index in missing:
+            shard_seed = seed * 100_003 + index
+            work = (paths[index], shard_seed, frames_per_shard, size_hw, views_per_room)
+            jobs.append(pool.submit(_write_shard, *work))
         for job in as_completed(jobs):
             job.result()
             progress.advance(bar, frames_per_shard)

@@ -7,7 +7,7 @@ import numpy as np
 from .furniture import Furniture, Top
 from .materials import MaterialKit
 from .mesh import Mesh, box, boxes, merge, quad
-from .semantics import BOOKS, FURNITURE
+from .semantics import BOOKS, FURNITURE, OBJECTS
 
 
 def book_row(
@@ -120,14 +120,14 @@ def rack(kit: MaterialKit) -> Furniture:
         boxes(np.stack([0 * z, 0 * z, z], 1), (width, depth, 0.025), steel),
     ]
     gap = float(z[1] - z[0])
-    tops = tuple(Top((0, 0, h + 0.013), (width * 0.95, depth * 0.95), "shelf", gap * 0.9) for h in z)
+    tops = tuple(
+        Top((0, 0, h + 0.013), (width * 0.95, depth * 0.95), "shelf", gap * 0.9) for h in z
+    )
     return Furniture(merge(parts), tops)
 
 
 def whiteboard_stand(kit: MaterialKit) -> Furniture:
     """A board on wheels (an object in NYU-13), written on or blank."""
-    from .semantics import OBJECTS
-
     rng = kit.rng
     width, steel = rng.uniform(1.0, 1.8), kit.metal(OBJECTS)
     board = kit.add("plain", OBJECTS, (0.85, 0.87, 0.88), gloss=0.06, roughness=0.1)

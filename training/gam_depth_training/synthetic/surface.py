@@ -104,7 +104,9 @@ def albedo(tracer: Tracer, hits: Hits, footprint_m: Float) -> Float:
     table = scene.materials
     # A picture's uv is 0..1 over its rectangle: its footprint needs its size, about half a metre.
     uv = tracer.uv(hits) / table.repeat_m[material][:, None]
-    texels = footprint_m * (SIZE / (table.repeat_m[material] * _picture_size(table.repeat_m[material])))
+    texels = footprint_m * (
+        SIZE / (table.repeat_m[material] * _picture_size(table.repeat_m[material]))
+    )
     colour = _lookup(scene, table.texture[material], uv, texels)
     return colour * table.tint[material]
 
@@ -117,7 +119,9 @@ def _lookup(scene: Scene, texture: NDArray[np.int64], uv: Float, texels: Float) 
     """Bilinear texture lookup at the mip level where a pixel covers about one texel."""
     bank = scene.bank
     levels = len(bank.level_offset)
-    level = np.log2(np.maximum(texels, np.float32(1e-3))).round().astype(np.int64).clip(0, levels - 1)
+    level = (
+        np.log2(np.maximum(texels, np.float32(1e-3))).round().astype(np.int64).clip(0, levels - 1)
+    )
     size = SIZE >> level
     base = bank.level_offset[level] + texture * size * size
     x = uv[:, 0] * size - np.float32(0.5)

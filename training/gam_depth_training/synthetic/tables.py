@@ -37,7 +37,9 @@ def desk(kit: MaterialKit, width: float | None = None) -> Furniture:
         cheeks = [(s * (width / 2 - 0.02), 0, (height - thick) / 2) for s in (-1, 1)]
         parts.append(boxes(cheeks, (0.03, depth * 0.95, height - thick), top))
     if rng.random() < 0.4:
-        parts.append(box((0, depth / 2 - 0.05, height * 0.65), (width * 0.9, 0.02, height * 0.5), top))
+        parts.append(
+            box((0, depth / 2 - 0.05, height * 0.65), (width * 0.9, 0.02, height * 0.5), top)
+        )
     if rng.random() < 0.5:
         side = rng.choice([-1, 1]) * (width / 2 - 0.27)
         body = kit.hard(TABLE)
@@ -59,9 +61,17 @@ def dining_table(kit: MaterialKit) -> Furniture:
         radius = rng.uniform(0.35, 0.75)
         profile = [(0, height - thick), (radius, height - thick), (radius, height), (0, height)]
         parts = [lathe(profile, material, segments=28)]
-        foot = [(0, 0), (radius * 0.6, 0), (radius * 0.55, 0.03), (0.05, 0.06), (0.04, height - thick)]
+        foot = [
+            (0, 0),
+            (radius * 0.6, 0),
+            (radius * 0.55, 0.03),
+            (0.05, 0.06),
+            (0.04, height - thick),
+        ]
         parts.append(lathe(foot, kit.metal(TABLE), segments=16))
-        return Furniture(merge(parts), (Top((0, 0, height), (1.3 * radius, 1.3 * radius), "coffee"),))
+        return Furniture(
+            merge(parts), (Top((0, 0, height), (1.3 * radius, 1.3 * radius), "coffee"),)
+        )
     width, depth = rng.uniform(0.8, 2.4), rng.uniform(0.7, 1.1)
     parts = [box((0, 0, height - thick / 2), (width, depth, thick), material)]
     parts.append(_legs(kit, width, depth, height - thick, TABLE))

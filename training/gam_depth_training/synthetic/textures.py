@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -221,8 +222,12 @@ class TextureBank:
     mean: NDArray[np.float32]
 
 
+@lru_cache(maxsize=2)
 def make_texture_bank(seed: int) -> TextureBank:
-    """Draw the whole bank, about a hundred and forty textures, in about two seconds."""
+    """Draw the whole bank, about a hundred and forty textures, in about two seconds.
+
+    Cached: do not write into the arrays.
+    """
     rng = np.random.default_rng([seed, 0x7E87])
     images: list[Image] = []
     kinds: dict[str, NDArray[np.int64]] = {}

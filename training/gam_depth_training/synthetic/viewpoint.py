@@ -48,11 +48,13 @@ def _floor_spot(rng: Rng, room: Room, margin_m: float) -> tuple[float, float]:
 def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
     """A pose of one kind, not yet checked for collisions."""
     scene = tracer.scene
-    room = scene.rooms[0] if rng.random() < 0.85 else scene.rooms[int(rng.integers(len(scene.rooms)))]
+    room = (
+        scene.rooms[0] if rng.random() < 0.85 else scene.rooms[int(rng.integers(len(scene.rooms)))]
+    )
     if kind == "close_up" and len(scene.targets_m):
         target = scene.targets_m[int(rng.integers(len(scene.targets_m)))]
         target = target + rng.normal(0, (0.3, 0.3, 0.08))
-        distance, yaw = rng.uniform(0.4, 1.7), rng.uniform(0, 2 * np.pi)
+        distance, yaw = rng.uniform(0.4, 2.2), rng.uniform(0, 2 * np.pi)
         up = np.deg2rad(rng.uniform(2, 22) if rng.random() < 0.35 else rng.uniform(15, 75))
         way = np.array([np.cos(yaw) * np.cos(up), np.sin(yaw) * np.cos(up), np.sin(up)])
         return look_at(target + distance * way, target, _roll(rng, 12, 0.15))

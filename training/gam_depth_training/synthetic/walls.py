@@ -16,7 +16,7 @@ Hanging = tuple[Mesh, float, float]
 def picture(kit: MaterialKit) -> Hanging:
     """A framed picture or a bare poster, with its width and height."""
     rng = kit.rng
-    width, height = rng.uniform(0.2, 1.3), rng.uniform(0.2, 1.0)
+    width, height = rng.uniform(0.25, 1.6), rng.uniform(0.25, 1.2)
     art = kit.picture(str(rng.choice(["photo", "poster", "paper"], p=[0.45, 0.45, 0.1])), PICTURE,
                       gloss=0.04 if rng.random() < 0.3 else 0.0)  # fmt: skip
     if rng.random() < 0.3:
@@ -118,7 +118,9 @@ def ceiling_lights(kit: MaterialKit, size_m: tuple[float, float], height_m: floa
             if drop:
                 case = kit.metal(LAMP)
                 meshes.append(box((x, y, z + 0.04), (w + 0.03, d + 0.03, 0.07), case))
-            lamps.append(Lamp((x, y, z - 0.02), (w / 2, 0, 0), (0, d / 2, 0), (0, 0, -1), tuple(colour)))
+            lamps.append(
+                Lamp((x, y, z - 0.02), (w / 2, 0, 0), (0, d / 2, 0), (0, 0, -1), tuple(colour))
+            )
     return meshes, lamps
 
 
@@ -161,7 +163,9 @@ def pillar(kit: MaterialKit, height_m: float, finish_wall: int) -> Mesh:
     """A square or round column from floor to ceiling; class wall."""
     rng = kit.rng
     width = rng.uniform(0.25, 0.7)
-    skin = finish_wall if rng.random() < 0.5 else kit.add("plain", WALL, kit.any_tint(0.4), repeat_m=2)
+    skin = (
+        finish_wall if rng.random() < 0.5 else kit.add("plain", WALL, kit.any_tint(0.4), repeat_m=2)
+    )
     if rng.random() < 0.3:
         return cylinder((0, 0, 0.0), width / 2, height_m, skin, segments=24)
     base = kit.painted(WALL)

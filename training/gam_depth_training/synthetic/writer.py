@@ -2,7 +2,7 @@
 
 ``color/NNNNNN.jpg``, ``depth/NNNNNN.png`` (16-bit millimetres as a sensor reports them, 0 missing),
 ``depth_exact/NNNNNN.png`` (16-bit millimetres, exact), ``labels/NNNNNN.png`` (NYU-13 ids, 255
-unlabelled), ``intrinsics.json``, ``frames.csv`` and ``poses.txt`` (TUM format, camera-to-world, z up).
+unlabelled), ``intrinsics.json``, ``frames.csv``, ``poses.txt`` (TUM format, camera-to-world, z up).
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def _make_plan(recipe: SequenceRecipe) -> tuple[_Plan, Tracer]:
         if poses is not None:
             gains = _exposures(tracer, camera, poses, style.key, recipe)
             return _Plan(recipe, room_seed, camera, poses, style, gains), tracer
-    raise RuntimeError(f"no path of {recipe.frames} frames in {_ROOMS_TRIED} rooms: ask for fewer frames")
+    raise RuntimeError(
+        f"no path of {recipe.frames} frames in {_ROOMS_TRIED} rooms: ask for fewer frames"
+    )
 
 
 def _exposures(tracer: Tracer, camera: Pinhole, poses: NDArray[np.float64], key: float,
@@ -87,7 +89,9 @@ def _exposures(tracer: Tracer, camera: Pinhole, poses: NDArray[np.float64], key:
     small = Pinhole((focal, focal), ((width - 1) / 2, (height - 1) / 2), (height, width))
     at = np.unique(np.append(np.arange(0, len(poses), 5), len(poses) - 1))
     rng = np.random.default_rng([recipe.seed, 0xE4])
-    logs = [np.log(exposure_gain(render_view(tracer, small, poses[i], rng).radiance, key)) for i in at]
+    logs = [
+        np.log(exposure_gain(render_view(tracer, small, poses[i], rng).radiance, key)) for i in at
+    ]
     every = np.interp(np.arange(len(poses)), at, logs)
     reach = max(1, round(recipe.fps))
     padded = np.pad(every, reach, mode="edge")
