@@ -1,4 +1,4 @@
-"""All metadata stands in setup.cfg: colcon on Humble (setuptools 59) loses what [project] declares."""
+"""All metadata stands in setup.cfg: colcon on Humble (setuptools 59) loses what [project] says."""
 
 from setuptools import setup
 
