@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -146,6 +150,8 @@ class Graph:
             publisher = self.node.create_publisher(type(message), topic, RELIABLE)
             self._publishers[topic] = publisher
             self.spin_until(lambda: publisher.get_subscription_count() > 0, f"listener on {topic}")
+            # Each side discovers the other by itself: the node may know a little later.
+            self.spin(0.3)
         self._publishers[topic].publish(message)
 
     def spin(self, seconds: float) -> None:
@@ -196,6 +202,25 @@ class Graph:
 
         self.spin_until(look, what)
         return found
+
+
+def change_state(graph: Graph, transition: int, node: str = "/gam_depth") -> bool:
+    """Ask for a lifecycle transition; returns whether it succeeded."""
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return bool(graph.call(ChangeState, f"{node}/change_state", request).success)
+
+
+def state(graph: Graph, node: str = "/gam_depth") -> str:
+    """Return the lifecycle state's name."""
+    response = graph.call(GetState, f"{node}/get_state", GetState.Request())
+    return str(response.current_state.label)
+
+
+def set_parameter(graph: Graph, name: str, value: Any, node: str = "/gam_depth") -> Any:
+    """Set a parameter; returns the result with its reason."""
+    message = Parameter(name, value=value).to_parameter_msg()
+    request = SetParameters.Request(parameters=[message])
+    return graph.call(SetParameters, f"{node}/set_parameters", request).results[0]
 
 
 def diagnostic_values(array: DiagnosticArray) -> dict[str, str]:

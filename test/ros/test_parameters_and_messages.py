@@ -1,0 +1,72 @@
+"""Configuration <-> parameters both ways, and messages that no live graph here can show."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gam_depth_ros import messages
+from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.parameters import NodeConfig, change, specs, updated
+
+
+def test_every_setting_has_one_parameter_with_a_description():
+    rows = specs()
+    names = [row.name for row in rows]
+    assert len(names) == len(set(names))
+    assert {"scale.max_age_s", "engine.providers", "pairing_slop_s", "model_path"} <= set(names)
+    assert all(row.description.endswith(".") or row.choices for row in rows)
+
+
+def test_parameters_to_configuration_and_back_is_the_identity():
+    config = updated(NodeConfig(), {"scale.max_age_s": 3.0, "engine.providers": ["cuda", "cpu"]})
+    assert config.pipeline.scale.max_age_s == 3.0
+    assert config.pipeline.engine.providers == ("cuda", "cpu")
+    values = {row.name: row.default for row in specs(config)}
+    assert updated(NodeConfig(), values) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("scale.max_age_s", -1.0, "scale.max_age_s: got -1.0, expected 0.1 to 3600.0"),
+        ("depth_encoding", "8UC1", "depth_encoding: got '8UC1', expected one of 32FC1, 16UC1"),
+        ("scale.max_age_s", "long", "scale.max_age_s: got str 'long', expected float"),
+        ("engine.threads", 1, "engine.threads: got a change while the node is configured"),
+    ],
+)
+def test_a_refused_change_says_why_and_changes_nothing(name, value, reason):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
+        change(NodeConfig(), {name: value}, configured=True)
+
+
+def test_before_configure_everything_may_change_and_strange_names_are_ignored():
+    config = change(
+        NodeConfig(), {"engine.threads": 1, "use_sim_time": True, "qos_overrides./x": "y"}, False
+    )
+    assert config.pipeline.engine.threads == 1
+
+
+def test_label_info_names_every_class_of_the_mask(monkeypatch):
+    # vision_msgs comes with apt only: stand-ins with its fields (class_id, class_name; class_map).
+    monkeypatch.setattr(messages, "VisionClass", SimpleNamespace)
+    monkeypatch.setattr(messages, "LabelInfo", SimpleNamespace)
+    info = messages.to_label_info(NYU13, messages.to_header(5, "camera"))
+    assert [(entry.class_id, entry.class_name) for entry in info.class_map] == list(
+        enumerate(NYU13.names)
+    )
+
+
+def test_confidence_is_rounded_to_the_nearest_of_256_steps():
+    confidence = np.array([[0.0, 0.5, 1.0, 1.0001]], np.float32)
+    message = messages.to_confidence_image(confidence, messages.to_header(0, ""))
+    assert list(message.data) == [0, 128, 255, 255]
+
+
+def test_stamps_survive_the_header_to_the_nanosecond():
+    assert messages.stamp_ns(messages.to_header(1_700_000_000_123_456_789, "x")) == (
+        1_700_000_000_123_456_789
+    )

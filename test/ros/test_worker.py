@@ -1,0 +1,142 @@
+"""The one-slot hand-over, by hand and without ROS."""
+
+from __future__ import annotations
+
+import threading
+
+from gam_depth_ros.diagnostics import Health, Stopwatch, transport_warning
+from gam_depth_ros.log_bridge import Throttle
+from gam_depth_ros.worker import Intake, Worker
+
+MS = 1_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+def intake(wait_s: float = 0.05) -> tuple[Intake, Clock, list[int]]:
+    dropped: list[int] = []
+    clock = Clock()
+    return Intake(0.02, wait_s, lambda: dropped.append(1), clock), clock, dropped
+
+
+def test_the_newest_image_wins_and_the_older_counts_as_dropped():
+    slot, _, dropped = intake()
+    slot.put_image("a", 100 * MS)
+    slot.put_image("b", 133 * MS)
+    assert slot.take().image == "b"
+    assert len(dropped) == 1
+
+
+def test_an_image_takes_the_reference_that_came_before_it():
+    slot, _, _ = intake()
+    slot.put_reference("r", 101 * MS)
+    slot.put_image("a", 100 * MS)
+    job = slot.take()
+    assert (job.image, job.reference, job.reference_stamp_ns) == ("a", "r", 101 * MS)
+
+
+def test_a_reference_beyond_the_slop_is_not_paired():
+    slot, clock, _ = intake()
+    slot.put_reference("r", 121 * MS)
+    slot.put_image("a", 100 * MS)
+    clock.now_ns = 51 * MS
+    assert slot.take().reference is None
+
+
+def test_a_newer_image_releases_the_one_that_waits():
+    slot, _, dropped = intake()
+    slot.put_reference("old", 10 * MS)
+    slot.put_image("a", 100 * MS)
+    slot.put_image("b", 133 * MS)
+    assert slot.take().image == "a"
+    slot.put_reference("r", 133 * MS)
+    job = slot.take()
+    assert (job.image, job.reference) == ("b", "r")
+    assert not dropped
+
+
+def test_after_a_second_without_references_no_image_waits():
+    slot, clock, _ = intake()
+    slot.put_reference("old", 10 * MS)
+    clock.now_ns = 1001 * MS
+    slot.put_image("a", 1100 * MS)
+    assert slot.take().image == "a"
+
+
+def test_closing_counts_what_is_left_and_ends_the_worker():
+    slot, _, dropped = intake()
+    slot.put_image("a", 100 * MS)
+    slot.close()
+    assert slot.take() is None
+    assert len(dropped) == 1
+
+
+def test_a_handler_that_raises_costs_its_job_only():
+    slot, _, _ = intake()
+    handled, crashed, done = [], [], threading.Event()
+
+    def handle(job):
+        if job.image == "bad":
+            raise KeyError("bad")
+        handled.append(job.image)
+        done.set()
+
+    worker = Worker(slot, handle, lambda: (crashed.append(1), done.set()))
+    for name in ("bad", "good"):
+        done.clear()
+        slot.put_image(name, 100 * MS)
+        assert done.wait(5)
+    worker.stop()
+    assert (handled, crashed) == (["good"], [1])
+
+
+def test_throttle_lets_one_line_of_a_kind_through_and_counts_the_rest():
+    now_s = [0.0]
+    throttle = Throttle(5.0, lambda: now_s[0])
+    assert throttle.line("got 3 bytes") == "got 3 bytes"
+    assert throttle.line("got 4 bytes") is None
+    assert throttle.line("got a stamp") == "got a stamp"
+    now_s[0] = 5.0
+    assert throttle.line("got 5 bytes") == "got 5 bytes (1 more of these)"
+
+
+def test_health_counts_rates_and_percentiles():
+    now_s = [0.0]
+    health = Health(lambda: now_s[0])
+    for index in range(11):
+        now_s[0] = index * 0.1
+        health.frame_in(wanted=True)
+        health.published({"engine": float(index)})
+    health.dropped()
+    health.failed()
+    seen = health.snapshot()
+    assert (seen.frames_in, seen.frames_published) == (11, 11)
+    assert (seen.frames_dropped, seen.frames_failed) == (1, 1)
+    assert abs(seen.rate_in_hz - 10.0) < 1e-9
+    assert seen.stage_ms["engine"] == (5.0, 9.9)
+    assert "1 frames failed" in seen.health
+    assert "dropped" in seen.remark
+    assert health.snapshot().health == "OK"
+
+
+def test_latency_counts_from_the_stamp_unless_the_stamp_is_a_recordings():
+    clock = Clock()
+    watch = Stopwatch(0, clock)
+    clock.now_ns = 7 * MS
+    assert watch.latency(1_012 * MS, 1_000 * MS) == {"latency": 12.0}
+    assert watch.latency(99_000 * MS, 1_000 * MS) == {"latency": 7.0}
+
+
+def test_transport_warning_needs_large_best_effort_images_on_fast_dds_without_a_profile():
+    fast = "rmw_fastrtps_cpp"
+    assert "fastdds_large_images.xml" in transport_warning(921_600, True, fast, {})
+    assert not transport_warning(100_000, True, fast, {})
+    assert not transport_warning(921_600, False, fast, {})
+    assert not transport_warning(921_600, True, "rmw_cyclonedds_cpp", {})
+    assert not transport_warning(921_600, True, fast, {"FASTDDS_DEFAULT_PROFILES_FILE": "x.xml"})
