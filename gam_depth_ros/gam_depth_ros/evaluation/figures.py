@@ -106,8 +106,8 @@ def _draw_frames(axes: Axes, report: Report) -> bool:
         return False
     drawn = False
     for name, color, label in (
-        ("online_abs_rel", ONLINE, "scale learnt online"),
-        ("abs_rel", MEDIAN, "aligned per image"),
+        ("online_abs_rel", ONLINE, "online scale"),
+        ("abs_rel", MEDIAN, "per image"),
     ):
         seconds, values = _column(report, name)
         if values.size:
@@ -116,7 +116,7 @@ def _draw_frames(axes: Axes, report: Report) -> bool:
             axes.plot(seconds, values, color=color, label=label, lw=1.6, marker=marker, ms=3)
     floor = report["depth"]["constant_floor"]["per_frame_median"]["abs_rel"]
     if floor is not None:
-        axes.axhline(floor, color=FLOOR, lw=1.4, ls=(0, (4, 3)), label="constant depth")
+        axes.axhline(floor, color=FLOOR, lw=1.4, ls=(0, (4, 3)), label="constant")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds")
     axes.set_ylabel("AbsRel")
@@ -192,8 +192,8 @@ def _draw_coverage(axes: Axes, report: Report) -> bool:
     normal = [100 * math.erf(k / math.sqrt(2.0)) for k in sigmas]
     axes.plot(sigmas, normal, color=FLOOR, lw=1.4, ls=(0, (4, 3)), label="promised")
     for name, color, label in (
-        ("online_scale", ONLINE, "scale learnt online"),
-        ("per_frame_median", MEDIAN, "aligned per image"),
+        ("online_scale", ONLINE, "online scale"),
+        ("per_frame_median", MEDIAN, "per image"),
     ):
         if curve[name] is not None:
             axes.plot(sigmas, [100 * v for v in curve[name]], color=color, lw=1.8, label=label)
@@ -241,6 +241,6 @@ def _legend_above(axes: Axes) -> None:
             bbox_to_anchor=(-0.01, 0.99),
             ncols=3,
             borderaxespad=0.2,
-            handlelength=1.6,
-            columnspacing=1.2,
+            handlelength=1.4,
+            columnspacing=1.1,
         )

@@ -38,7 +38,7 @@ def picture_rows(
     Returns:
         For each frame its title, facts, and panels (title, caption, image as a data URI).
     """
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "title": title,
             "index": picture.index,
@@ -47,6 +47,11 @@ def picture_rows(
         }
         for title, picture in chosen
     ]
+    shown = {panel["title"] for row in rows for panel in row["panels"] if panel["image"]}
+    for row in rows:
+        # What no frame has, no row keeps a place for.
+        row["panels"] = [panel for panel in row["panels"] if panel["title"] in shown]
+    return rows
 
 
 def depth_limits_m(chosen: list[tuple[str, Picture]]) -> tuple[float, float]:

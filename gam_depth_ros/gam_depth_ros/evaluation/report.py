@@ -77,29 +77,31 @@ def render(result: EvaluationResult) -> str:
         figures=all_figures(report),
         pictures=picture_rows(result.pictures, result.labels, limits_m),
         legend=legend(result.labels, result.pictures),
-        bars=[
-            {
-                "title": "Depth",
-                "image": color_bar(DEPTH_COLORS),
-                "ends": (
-                    f"{limits_m[0]:.1f} m",
-                    f"{math.sqrt(limits_m[0] * limits_m[1]):.1f} m",
-                    f"{limits_m[1]:.1f} m",
-                ),
-            },
-            {
-                "title": "Error",
-                "image": color_bar(ERROR_COLORS),
-                "ends": (f"−{ERROR_LIMIT:.0%} too near", "0", f"+{ERROR_LIMIT:.0%} too far"),
-            },
-            {
-                "title": "Sigma",
-                "image": color_bar(SIGMA_COLORS),
-                "ends": ("0 %", f"{SIGMA_LIMIT:.0%} of depth"),
-            },
-        ],
+        bars=color_bars(result, limits_m),
         accounts=accounts(report),
     )
+
+
+def color_bars(result: EvaluationResult, limits_m: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return the colour bars that the pictures need: title, image, and what its places mean."""
+    shown = [picture for _, picture in result.pictures]
+    near, far = limits_m
+    metric = any(picture.alignment != "up to scale" for picture in shown)
+    places = [
+        f"{depth:.1f} {'m' if metric else 'units'}" for depth in (near, math.sqrt(near * far), far)
+    ]
+    bars = [{"title": "Depth", "image": color_bar(DEPTH_COLORS), "places": places}]
+    if any(picture.truth_m is not None for picture in shown):
+        places = [
+            f"−{100 * ERROR_LIMIT:.0f} % too near",
+            "0",
+            f"+{100 * ERROR_LIMIT:.0f} % too far",
+        ]
+        bars.append({"title": "Error", "image": color_bar(ERROR_COLORS), "places": places})
+    if any(picture.relative_sigma is not None for picture in shown):
+        places = ["0 %", f"{100 * SIGMA_LIMIT:.0f} % of depth"]
+        bars.append({"title": "Sigma", "image": color_bar(SIGMA_COLORS), "places": places})
+    return bars
 
 
 def number(value: float | None, digits: int = 3) -> str:

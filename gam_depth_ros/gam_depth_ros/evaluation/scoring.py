@@ -27,6 +27,7 @@ from gam_depth_ros.core.metrics import (
     median_scale,
     pixel_accuracy,
 )
+from gam_depth_ros.core.scale_alignment import median_scale as median_of_ratios
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 NOMINAL_COVERAGE = 0.683
@@ -73,8 +74,8 @@ class DepthScore:
         """Score one frame.
 
         Returns:
-            ``abs_rel`` and ``online_abs_rel`` and ``ideal_scale`` (the frame's own median ratio);
-            NaN where there is none.
+            ``abs_rel``, ``online_abs_rel`` and ``ideal_scale`` (the frame's own, which nobody knew
+            online); NaN where there is none.
         """
         ones = np.ones_like(truth_m)
         self.floor_median.add(evaluate_depth(truth_m, ones, align="median"))
@@ -99,7 +100,12 @@ class DepthScore:
         }
 
     def _add_profile(self, truth_m: Float, depth: Float) -> float:
-        """Add to the contrast and to the error by range; returns the median ratio."""
+        """Add to the contrast and to the error by range.
+
+        Returns:
+            The frame's own scale as the online estimator measures it: the median of the ratios,
+            where the protocol takes the ratio of the medians.
+        """
         valid = valid_pixels(truth_m) & np.isfinite(depth)
         if not valid.any():
             return float("nan")
@@ -111,7 +117,7 @@ class DepthScore:
         relative = (np.clip(prediction * ratio, MIN_DEPTH_M, MAX_DEPTH_M) - truth) / truth
         for row, values in enumerate((np.abs(relative), relative, np.ones_like(relative))):
             self._ranges[row] += np.histogram(truth, RANGE_EDGES_M, weights=values)[0]
-        return float(ratio)
+        return median_of_ratios(truth, prediction)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures for the report."""

@@ -50,8 +50,8 @@ def remarks(report: Report) -> list[str]:
     lost = frames["dropped"] + frames["failed"]
     if lost:
         parts.append(
-            f"{lost} of {frames['in']} frames were lost: {frames['dropped']} dropped, "
-            f"{frames['failed']} failed."
+            f"Lost on the way: {lost} of {frames['in']} frames ({frames['dropped']} dropped, "
+            f"{frames['failed']} failed)."
         )
     return parts
 
