@@ -102,10 +102,10 @@ def plant(kit: MaterialKit, scale: float = 1.0) -> Mesh:
                                            rng.uniform(0.25, 0.7)), repeat_m=0.1)  # fmt: skip
     parts = [pot]
     slim, long = rng.uniform(0.1, 0.5), rng.uniform(0.15, 0.45) * scale
+    blade = cushion(
+        (0, 0, long / 2), (long * slim, 0.008, long), leaf, squareness=1, rows=5, cols=7
+    )
     for _ in range(int(rng.integers(8, 26))):
-        blade = cushion(
-            (0, 0, long / 2), (long * slim, 0.008, long), leaf, squareness=1, rows=5, cols=7
-        )
         turn = rotation(rng.uniform(0, 6.3), rng.normal(0, 0.3), rng.normal(0, 0.6))
         parts.append(placed(blade, (0, 0, h + rng.uniform(0, 0.25) * scale), turn))
     return merge(parts)
@@ -243,6 +243,8 @@ def crate(kit: MaterialKit) -> Mesh:
 
 Maker = Callable[[MaterialKit], Mesh]
 
+_VARIANTS = 4
+
 ON_DESKS: tuple[tuple[Maker, float], ...] = (
     (paper, 5), (book, 4), (cup, 3), (bottle, 2), (carton, 2), (pens, 1.5), (cable, 2.5), (toy, 3),
     (phone, 1.5), (keyboard, 0.7), (mouse, 0.5), (plant, 0.7), (desk_lamp, 0.7), (rag, 0.5),
@@ -261,7 +263,11 @@ ON_FLOORS: tuple[tuple[Maker, float], ...] = (
 
 
 def pick(kit: MaterialKit, choices: tuple[tuple[Maker, float], ...]) -> Mesh:
-    """One random thing of a weighted list."""
+    """One random thing of a weighted list; a room has at most a few variants of each."""
     weights = np.array([weight for _, weight in choices])
     maker = choices[int(kit.rng.choice(len(choices), p=weights / weights.sum()))][0]
-    return maker(kit)
+    made = kit.made.setdefault(maker, [])
+    if len(made) >= _VARIANTS:
+        return made[int(kit.rng.integers(len(made)))]
+    made.append(maker(kit))
+    return made[-1]

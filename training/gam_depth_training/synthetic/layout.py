@@ -85,7 +85,7 @@ def random_finish(kit: MaterialKit) -> Finish:
 
     def wall() -> int:
         pick = rng.random()
-        pale = hsv(rng.random(), 0.3 * rng.random() ** 2, rng.uniform(0.65, 1))
+        pale = hsv(rng.random(), 0.25 * rng.random() ** 3, rng.uniform(0.65, 1))
         if pick < 0.5:
             return kit.add("plain", WALL, pale, repeat_m=2.5)
         if pick < 0.75:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .mesh import Mesh
 from .textures import TextureBank
 
 Rng = np.random.Generator
@@ -42,11 +43,15 @@ def hsv(hue: float, saturation: float, value: float) -> Tint:
 
 @dataclass
 class MaterialKit:
-    """Collects the materials of one room; a row is made when a mesh asks for it."""
+    """Collects the materials of one scene; a row is made when a mesh asks for it.
+
+    ``made`` keeps small things by their maker, for reuse within the scene.
+    """
 
     bank: TextureBank
     rng: Rng
     rows: list[tuple[int, Tint, float, float, float, float, int]] = field(default_factory=list)
+    made: dict[object, list[Mesh]] = field(default_factory=dict)
 
     def add(self, kind: str, label: int, tint: Tint = (1, 1, 1), *, repeat_m: float = 1.0,
             gloss: float = 0.0, roughness: float = 0.1, emission: float = 0.0) -> int:  # fmt: skip

@@ -171,8 +171,8 @@ def quad(
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     width, height = (1.0, 1.0) if unit_uv else (np.linalg.norm(right), np.linalg.norm(up))
     corner_uv = np.array([[0, height], [width, height], [width, 0], [0, 0]], np.float32)
-    normal = np.cross(right, up)
-    normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
+    normal = cross(right[None], up[None])[0]
+    normal /= max(float(np.sqrt(normal @ normal)), 1e-9)
     normals = np.broadcast_to(normal, (2, 3, 3)).astype(np.float32)
     return Mesh(vertices, faces, corner_uv[faces], normals, np.full(2, material, np.int32))
 

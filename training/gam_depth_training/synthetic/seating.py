@@ -52,11 +52,10 @@ def office_chair(kit: MaterialKit) -> Furniture:
     frame, pad = kit.metal(CHAIR), kit.cloth(CHAIR)
     seat, width, back = rng.uniform(0.42, 0.55), rng.uniform(0.44, 0.54), rng.uniform(0.4, 0.75)
     parts = [cylinder((0, 0, 0.08), 0.03, seat - 0.08, frame)]
-    for k in range(5):
-        angle = 2 * np.pi * k / 5
-        out = np.array([np.cos(angle), np.sin(angle), 0])
-        parts.append(limb(0.02 * out + (0, 0, 0.12), 0.29 * out + (0, 0, 0.08), 0.022, frame))
-        parts.append(cushion(0.3 * out + (0, 0, 0.032), (0.05, 0.05, 0.064), frame, squareness=1))
+    spoke = limb((0.02, 0, 0.12), (0.29, 0, 0.08), 0.022, frame)
+    castor = cushion((0.3, 0, 0.032), (0.05, 0.05, 0.064), frame, squareness=1, rows=7, cols=9)
+    foot = merge([spoke, castor])
+    parts += [placed(foot, (0, 0, 0), 2 * np.pi * k / 5) for k in range(5)]
     parts.append(cushion((0, 0, seat), (width, width * 0.95, 0.1), pad, squareness=0.35))
     panel = cushion((0, 0, back / 2 + 0.12), (width * 0.92, 0.08, back), pad, squareness=0.35)
     parts.append(placed(panel, (0, width / 2, seat), rotation(roll=-rng.uniform(0.05, 0.25))))
