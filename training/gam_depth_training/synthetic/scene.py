@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .layout import Finish, Opening, Room, fill_opening, random_finish, shell, wall_frame
+from .layout import Finish, Opening, Room, random_finish, shell, wall_frame
 from .lighting import Lamp, Lights, gather_lights
 from .materials import MaterialKit, MaterialTable
 from .mesh import Mesh, merge, placed
+from .openings import fill_opening
 from .placement import FloorPlan, furnish, hang_on_walls
 from .textures import TextureBank
 from .walls import ceiling_lights, ceiling_structure
