@@ -75,6 +75,7 @@ def run_demo(bag: Path | None, out: Path, console: Console | None = None) -> Pat
         raise DemoError(str(error)) from error
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     console.print(_table(report))
+    console.print(_accounts(report), soft_wrap=True)
     for name in ("report.html", "report.json", "bag"):
         console.print(f"  {name:12} {out / name}")
     console.print(f"Done in {time.monotonic() - started_s:.0f} s.")
@@ -158,7 +159,7 @@ def _record_live(playable: Playable, out: Path, console: Console) -> None:
         for stage in (recorder, node):
             stage.stop()
             stage.check()
-    console.print(f"Live graph: {player.last_line()}; {recorder.last_line()}")
+    console.print(f"Live graph: {player.last_line()}; {recorder.last_line()}", soft_wrap=True)
 
 
 def _node_arguments(playable: Playable) -> list[str]:
@@ -237,6 +238,15 @@ def _progress(console: Console) -> Iterator[Any]:
         yield lambda text: status.update(f"{text} ({time.monotonic() - started_s:.0f} s)")
 
 
+def _accounts(report: dict[str, Any]) -> str:
+    frames, latency = report["frames"], report.get("latency_ms") or {}
+    p50, p99 = (float("nan") if latency.get(k) is None else latency[k] for k in ("p50", "p99"))
+    return (
+        f"frames: {frames['in']} in, {frames['evaluated']} evaluated, {frames['dropped']} dropped, "
+        f"{frames['failed']} failed; latency p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+    )
+
+
 def _table(report: dict[str, Any]) -> Table:
     table = Table(title="What the node published, scored against the recording")
     for column in ("", "AbsRel", "RMSE (m)", "δ < 1.25"):
@@ -249,10 +259,4 @@ def _table(report: dict[str, Any]) -> Table:
         errors = (report.get("depth") or {}).get(key) or {}
         cells = [errors.get(name) for name in ("abs_rel", "rmse", "d1")]
         table.add_row(label, *("–" if cell is None else f"{cell:.3f}" for cell in cells))
-    frames, latency = report["frames"], report.get("latency_ms") or {}
-    table.caption = (
-        f"frames: {frames['in']} in, {frames['evaluated']} evaluated, {frames['dropped']} dropped, "
-        f"{frames['failed']} failed; latency p50 {latency.get('p50') or float('nan'):.0f} ms, "
-        f"p99 {latency.get('p99') or float('nan'):.0f} ms"
-    )
     return table

@@ -21,7 +21,11 @@ from gam_depth_ros import messages
 
 GREY, METRES = 102, 5.2
 FIXED = {"scale.source": "fixed", "scale.fixed_value": 2.0}
-RELIABLE_INPUT = {"qos_overrides./image.subscription.reliability": "reliable"}
+# Nothing may be lost on the way, even on a machine that stalls: then the accounts are exact.
+RELIABLE_INPUT = {
+    "qos_overrides./image.subscription.reliability": "reliable",
+    "qos_overrides./image.subscription.depth": 100,
+}
 
 
 def test_without_a_subscriber_no_stage_runs_and_frames_count_as_idle(graph, start):
