@@ -44,14 +44,12 @@ def synth(
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
     size: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 480x640, shards 192x256.")] = "",
     fps: Annotated[float, typer.Option(min=1, help="Frames a second of a sequence.")] = 10.0,
-    motion: Annotated[str, typer.Option(help="robot, hand, or alternate.")] = "alternate",
-    reference: Annotated[str, typer.Option(help="kinect, realsense or exact depth.")] = "kinect",
     bag: Annotated[bool, typer.Option("--bag", help="Also write each as a rosbag2.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
     """Render procedural rooms: recorded-like sequences (--out) or training shards (--shards)."""
     from gam_depth_ros.evaluation.bag import sequence_to_bag
-    from gam_depth_training.synthetic import write_sequence, write_training_shards
+    from gam_depth_training.synthetic import write_sequences, write_training_shards
 
     if (out is None) == (shards is None):
         raise _fail(ValueError("got both or neither of --out and --shards, expected one of them"))
@@ -62,24 +60,15 @@ def synth(
             console.print(f"{frames} frames in {shards}")
             return
         assert out is not None
-        for index in range(sequences):
-            folder = out / f"synthetic_{seed + index:06d}"
-            way = ("robot", "hand")[index % 2] if motion == "alternate" else motion
-            write_sequence(
-                folder,
-                seed + index,
-                frames=frames,
-                size_hw=size_hw,
-                fps=fps,
-                motion=way,
-                reference=reference,
-                workers=workers,
-            )
-            console.print(f"{frames} frames in {folder}")
+        folders = write_sequences(
+            out, sequences, seed, frames=frames, size_hw=size_hw, fps=fps, workers=workers
+        )
+        for folder in folders:
+            console.print(f"{frames} frames in {folder}", soft_wrap=True)
             if bag:
                 target = folder.with_name(folder.name + "_bag")
                 sequence_to_bag(folder, target)
-                console.print(f"rosbag2 in {target}")
+                console.print(f"rosbag2 in {target}", soft_wrap=True)
     except (ValueError, OSError) as error:
         raise _fail(error) from error
 

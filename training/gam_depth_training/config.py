@@ -101,8 +101,8 @@ class TrainingConfig:
         validation_shards: Shards, the first ones, kept from training.
         validate_every: Steps between validations.
         weight_decay: AdamW's.
-        ema_decay: Decay of the running mean of the weights, which is what is validated and
-            exported.
+        ema_decay: Decay of the running mean of the weights, updated every fifth step; the mean is
+            what is validated and exported.
         loader_workers: Processes that prepare batches; 0 prepares them in the training process.
         augmentation: See AugmentationConfig.
         weights: See LossWeights.
@@ -114,7 +114,7 @@ class TrainingConfig:
     validation_shards: int = 2
     validate_every: int = 500
     weight_decay: float = 0.01
-    ema_decay: float = 0.998
+    ema_decay: float = 0.99
     loader_workers: int = 0
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     weights: LossWeights = field(default_factory=LossWeights)

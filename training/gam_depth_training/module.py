@@ -108,6 +108,7 @@ class SupervisedModule(lightning.LightningModule):
                 {"params": plain, "weight_decay": 0.0},
             ],
             lr=self.stage.learning_rate,
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.stage.learning_rate, total_steps=self.stage.steps + 1, pct_start=0.1
