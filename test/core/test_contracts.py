@@ -54,7 +54,20 @@ def test_a_model_spec_without_a_field_is_refused(field):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("input_size_hw", [0, 64]), ("depth_range", [3, 1]), ("labels", {})]
+    ("field", "value"),
+    [
+        ("input_size_hw", [0, 64]),
+        ("input_size_hw", [float("inf"), 64]),
+        ("depth_range", [3, 1]),
+        ("depth_range", [0.1, float("inf")]),
+        ("labels", {}),
+        ("labels", NYU13.to_json() | {"palette": [[300, 0, 0]] * 13}),
+        ("training", ["rooms"]),
+        ("outputs", ["depth"]),
+        ("sigma_calibration", {"k68": float("nan"), "k90": 1.6, "k95": 2.0, "data": ""}),
+        ("sigma_calibration", {"k68": -1.0, "k90": 1.6, "k95": 2.0, "data": ""}),
+        ("sigma_calibration", {"k68": 1.0, "k90": 0.5, "k95": 2.0, "data": ""}),
+    ],
 )
 def test_a_model_spec_with_a_senseless_value_is_refused(field, value):
     data = json.loads(SPEC.to_json()) | {field: value}

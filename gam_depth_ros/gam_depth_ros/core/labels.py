@@ -36,6 +36,10 @@ class LabelSet:
                 f"label set '{self.name}': got {len(self.names)} names and {len(self.palette)} "
                 "colours, expected as many colours as names"
             )
+        if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
+            raise ValueError(
+                f"label set '{self.name}': got a palette {self.palette}, expected values 0 to 255"
+            )
         if not 0 < len(self.names) <= self.unlabelled_id <= 255:
             raise ValueError(
                 f"label set '{self.name}': got {len(self.names)} classes with unlabelled id "
@@ -87,7 +91,7 @@ class LabelSet:
                 palette=tuple((int(r), int(g), int(b)) for r, g, b in data["palette"]),
                 unlabelled_id=int(data["unlabelled_id"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, OverflowError, TypeError) as error:
             raise ValueError(
                 f"label set: got {error!r} while reading it, expected an object with name, names, "
                 "palette and unlabelled_id"

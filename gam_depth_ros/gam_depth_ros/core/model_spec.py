@@ -7,6 +7,7 @@ another project, another version or a broken export is refused with one clear li
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,14 +131,14 @@ class ModelSpec:
                 "export the model again"
             )
         version = data.get("format_version")
-        if version != FORMAT_VERSION:
+        if type(version) is not int or version != FORMAT_VERSION:
             raise ModelContractError(
-                f"model spec: got format version {version}, expected {FORMAT_VERSION}; "
+                f"model spec: got format version {version!r}, expected {FORMAT_VERSION}; "
                 "export the model again with this release, or install the release that wrote it"
             )
         try:
             return _spec_from(data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelContractError(
                 f"model spec: got {error!r} while reading it, expected every field of format "
                 f"version {FORMAT_VERSION}; export the model again"
@@ -148,23 +149,27 @@ def _spec_from(data: dict[str, Any]) -> ModelSpec:
     height, width = (int(value) for value in data["input_size_hw"])
     if height <= 0 or width <= 0:
         raise ValueError(f"input size {height}x{width}")
+    outputs = tuple(str(name) for name in data["outputs"])
+    if not set(REQUIRED_OUTPUTS) <= set(outputs):
+        raise ValueError(f"outputs {', '.join(outputs)} without all of {REQUIRED_OUTPUTS}")
     low, high = (float(value) for value in data["depth_range"])
-    if not 0.0 < low < high:
+    if not 0.0 < low < high < math.inf:
         raise ValueError(f"depth range {low} to {high}")
-    calibration = data["sigma_calibration"]
     return ModelSpec(
         name=str(data["name"]),
         input_size_hw=(height, width),
         labels=LabelSet.from_json(data["labels"]),
         depth_range=(low, high),
-        sigma_calibration=SigmaCalibration(
-            k68=float(calibration["k68"]),
-            k90=float(calibration["k90"]),
-            k95=float(calibration["k95"]),
-            data=str(calibration["data"]),
-        ),
+        sigma_calibration=_calibration_from(data["sigma_calibration"]),
         training={str(key): str(value) for key, value in data["training"].items()},
         licence=str(data["licence"]),
-        outputs=tuple(str(name) for name in data["outputs"]),
+        outputs=outputs,
         format_version=int(data["format_version"]),
     )
+
+
+def _calibration_from(data: dict[str, Any]) -> SigmaCalibration:
+    k68, k90, k95 = (float(data[name]) for name in ("k68", "k90", "k95"))
+    if not 0.0 < k68 <= k90 <= k95 < math.inf:
+        raise ValueError(f"sigma factors {k68}, {k90}, {k95}, which do not rise above zero")
+    return SigmaCalibration(k68, k90, k95, str(data["data"]))
