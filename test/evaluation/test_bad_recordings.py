@@ -249,26 +249,6 @@ def test_camera_info_of_zeros_costs_a_note(sequence: Path, tmp_path: Path) -> No
     assert all(isinstance(s, Sample) and s.frame.intrinsics is None and s.notes for s in samples)
 
 
-def test_folder_with_a_missing_picture_costs_that_frame(sequence: Path) -> None:
-    (sequence / "color" / "000002.png").unlink()
-    (sequence / "depth" / "000004.png").write_bytes(b"no png")
-    events = list(open_recording(sequence).samples())
-    assert isinstance(events[2], FrameFailure)
-    assert isinstance(events[4], Sample)
-    assert events[4].frame.reference is None
-    assert "16-bit PNG" in events[4].notes[0]
-
-
-def test_folder_with_broken_tables_is_refused_in_one_line(sequence: Path) -> None:
-    (sequence / "frames.csv").write_text("frame,t_seconds,has_depth\n000000,noon,1\n")
-    with pytest.raises(BagError, match="expected the columns frame"):
-        open_recording(sequence)
-    (sequence / "frames.csv").unlink()
-    (sequence / "intrinsics.json").write_text("{}")
-    with pytest.raises(BagError, match="expected width, height"):
-        open_recording(sequence)
-
-
 def test_bag_of_several_files_is_read_through(sequence: Path, tmp_path: Path) -> None:
     sequence_to_bag(sequence, tmp_path / "one")
     late = make_sequence(tmp_path / "late_sequence", frames=2)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ from gam_depth_ros.evaluation.sample import FrameFailure, RecordingStats, Sample
 FRAME_ID = "camera_color_optical_frame"
 DEFAULT_INTERVAL_S = 0.1
 START_S = 1.0
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+Image = TypeVar("Image")
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,19 @@ class FolderRecording:
     def _read(self, entry: FolderEntry) -> Sample:
         rgb = _read_color(self.path, entry.name)
         notes: list[str] = []
-        depth_m = None
-        if entry.has_depth:
-            try:
-                depth_m = _read_depth(self.path / "depth" / f"{entry.name}.png")
-            except BagError as error:
-                notes.append(str(error))
+        depth, exact, labels = (
+            self.path / folder / f"{entry.name}.png"
+            for folder in ("depth", "depth_exact", "labels")
+        )
+        depth_m = _companion(_read_depth, depth, notes) if entry.has_depth else None
         reference = None
         if depth_m is not None:
             reference = ReferenceDepth(depth_m, entry.stamp_ns, FRAME_ID, self._fit(depth_m))
-        exact, labels = (
-            self.path / folder / f"{entry.name}.png" for folder in ("depth_exact", "labels")
-        )
         return Sample(
             frame=Frame(rgb, entry.stamp_ns, FRAME_ID, self._fit(rgb), reference),
             bag_time_ns=entry.stamp_ns,
-            labels=_read_labels(labels) if labels.exists() else None,
-            exact_depth_m=_read_depth(exact) if exact.exists() else None,
+            labels=_companion(_read_labels, labels, notes) if labels.exists() else None,
+            exact_depth_m=_companion(_read_depth, exact, notes) if exact.exists() else None,
             notes=tuple(notes),
         )
 
@@ -144,7 +144,7 @@ def _read_intrinsics(path: Path) -> Intrinsics | None:
             distortion_model="plumb_bob" if any(distortion) else "none",
             distortion=distortion if any(distortion) else (),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
         raise BagError(
             f"{path}: got {error!r} while reading it, expected width, height, fx, fy, cx and cy; "
             "correct the file, or remove it to go without calibration"
@@ -156,10 +156,11 @@ def _read_entries(path: Path) -> list[FolderEntry]:
     table = path / "frames.csv"
     try:
         if table.exists():
-            with table.open(newline="") as file:
+            # Spreadsheets put a byte order mark before the first heading.
+            with table.open(newline="", encoding="utf-8-sig") as file:
                 rows = list(csv.DictReader(file))
         else:
-            pictures = (p for p in (path / "color").iterdir() if p.suffix in (".jpg", ".png"))
+            pictures = (p for p in (path / "color").iterdir() if p.suffix in PICTURE_SUFFIXES)
             rows = [{"frame": picture.stem} for picture in sorted(pictures)]
         entries = [
             FolderEntry(
@@ -175,7 +176,11 @@ def _read_entries(path: Path) -> list[FolderEntry]:
             "has_depth; correct the file"
         ) from error
     if not entries:
-        raise BagError(f"{path}: got no pictures in color/, expected NNNNNN.jpg files")
+        where = "no line in frames.csv" if table.exists() else "no pictures in color/"
+        raise BagError(
+            f"{path}: got {where}, expected one for each of color/NNNNNN.jpg; record it again, or "
+            "remove an empty frames.csv to read every picture"
+        )
     entries.sort(key=lambda entry: entry.stamp_ns)
     if entries[0].stamp_ns <= 0:
         # A stamp of zero means "unset" in ROS, so a clock that starts at zero starts at one.
@@ -200,30 +205,55 @@ def _has_depth(path: Path, row: dict[str, str]) -> bool:
 
 
 def _read_color(path: Path, name: str) -> npt.NDArray[np.uint8]:
-    for suffix in (".jpg", ".png"):
+    for suffix in PICTURE_SUFFIXES:
         file = path / "color" / f"{name}{suffix}"
         if file.exists():
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+            image = _imread(file, cv2.IMREAD_COLOR_RGB)
             if image is None:
-                raise BagError(f"{file}: got a file that is no picture, expected JPEG or PNG")
+                raise BagError(
+                    f"{file}: got a file that is no picture, expected JPEG or PNG; copy it again"
+                )
             return np.ascontiguousarray(image, np.uint8)
-    raise BagError(f"{path / 'color' / name}: got no file, expected .jpg or .png")
+    raise BagError(
+        f"{path / 'color' / name}: got no file, expected .jpg or .png; copy it again, or take its "
+        "line out of frames.csv"
+    )
+
+
+def _imread(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
+    """Read a picture; None where there is none, or none that OpenCV would open."""
+    try:
+        return cv2.imread(str(file), flags) if file.exists() else None
+    except cv2.error:  # a header that claims gigabytes
+        return None
+
+
+def _companion(read: Callable[[Path], Image], file: Path, notes: list[str]) -> Image | None:
+    """Read what belongs to a picture; what is broken costs a note, not the frame."""
+    try:
+        return read(file)
+    except BagError as error:
+        notes.append(str(error))
+        return None
 
 
 def _read_depth(file: Path) -> npt.NDArray[np.float32]:
     """Return metres, NaN without a reading."""
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.exists() else None
+    image = _imread(file, cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype != np.uint16 or image.ndim != 2:
         got = "no readable file" if image is None else f"{image.dtype} of shape {image.shape}"
-        raise BagError(f"{file}: got {got}, expected a 16-bit PNG in millimetres")
+        raise BagError(
+            f"{file}: got {got}, expected a 16-bit PNG in millimetres; copy or write it again"
+        )
     height, width = image.shape
     return decode_depth(image, "16UC1", height, width, step=2 * width)
 
 
 def _read_labels(file: Path) -> npt.NDArray[np.uint8]:
-    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    image = _imread(file, cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype != np.uint8 or image.ndim != 2:
         raise BagError(
-            f"{file}: got no 8-bit one-channel PNG, expected ids 0 to 12, 255 unlabelled"
+            f"{file}: got no 8-bit one-channel PNG, expected ids 0 to 12, 255 "
+            "unlabelled; write it again"
         )
     return np.asarray(image, np.uint8)
