@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from gam_depth_ros.core.image_codec import COLOR_ENCODINGS, DEPTH_ENCODINGS
+from gam_depth_ros.core.image_codec import COLOR_ENCODINGS, DEPTH_ENCODINGS, MONO_ENCODINGS
 from gam_depth_ros.evaluation.ros_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError
 
@@ -18,6 +19,8 @@ DEPTH_IMAGE_TOPIC = "/camera/depth/image_raw"
 DEPTH_INFO_TOPIC = "/camera/depth/camera_info"
 LABELS_TOPIC = "/camera/labels/image_raw"
 EXACT_DEPTH_TOPIC = "/camera/depth_exact/image_raw"
+
+_NOT_DEPTH = ("infra", "/ir/", "confidence", "amplitude", "intensity", "disparity")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,15 @@ WRITTEN_TOPICS = Topics(
 """The topics that a bag gets when it is written from a sequence folder."""
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """An image topic: what it shows (color, depth, labels, exact or other), and in which frame."""
+
+    name: str
+    kind: str
+    frame_id: str
+
+
 def choose_topics(bag: Bag, wished: Topics) -> Topics:
     """Fill in what ``wished`` leaves open, by type, encoding and name.
 
@@ -70,28 +82,24 @@ def choose_topics(bag: Bag, wished: Topics) -> Topics:
         BagError: a wished topic is absent or of the wrong type, or there is no colour image.
     """
     _check_wishes(bag, wished)
-    kinds = {
-        name: _kind(bag, name)
-        for name, topic in bag.topics.items()
-        if topic.msgtype in (IMAGE, COMPRESSED_IMAGE) and not _is_output(name)
-    }
-    image = wished.image or _best(
-        (name for name, kind in kinds.items() if kind == "color"), _color_rank
-    )
+    found = [_candidate(bag, name) for name in _image_topics(bag)]
+    depths = [one for one in found if one.kind == "depth"]
+    depth_frames = {one.frame_id for one in depths}
+    image = wished.image or _best(found, "color", lambda one: _color_rank(one, depth_frames))
     if image is None:
         raise BagError(
             f"{bag.path}: got {_listing(bag)}, expected a colour image "
             f"({IMAGE} or {COMPRESSED_IMAGE}); name it with --image-topic"
         )
+    seen_from = next((one.frame_id for one in found if one.name == image), "")
     chosen = replace(
         wished,
         image=image,
         camera_info=wished.camera_info or _info_beside(bag, image),
         reference_depth=wished.reference_depth
-        or _best((name for name, kind in kinds.items() if kind == "depth"), _depth_rank),
-        labels=wished.labels or _best((n for n, k in kinds.items() if k == "labels"), _color_rank),
-        exact_depth=wished.exact_depth
-        or _best((n for n, k in kinds.items() if k == "exact"), _color_rank),
+        or _best(depths, "depth", lambda one: _depth_rank(one, image, seen_from)),
+        labels=wished.labels or _best(found, "labels", _shortest),
+        exact_depth=wished.exact_depth or _best(found, "exact", _shortest),
     )
     if chosen.reference_depth and not wished.reference_camera_info:
         chosen = replace(chosen, reference_camera_info=_info_beside(bag, chosen.reference_depth))
@@ -99,13 +107,15 @@ def choose_topics(bag: Bag, wished: Topics) -> Topics:
 
 
 def describe(bag: Bag, topics: Topics) -> str:
-    """Say in one line what was chosen."""
+    """Say in one line what was chosen, and which other images the bag has."""
     parts = [
         f"{part.replace('_', ' ')} {name} ({bag.topics[name].msgtype})"
         for part, name in topics.as_dict().items()
         if name
     ]
-    return "reading " + ", ".join(parts)
+    others = sorted(set(_image_topics(bag)) - set(topics.names()))
+    rest = f"; other images, not read: {', '.join(others)}" if others else ""
+    return "reading " + ", ".join(parts) + rest
 
 
 def _check_wishes(bag: Bag, wished: Topics) -> None:
@@ -126,22 +136,33 @@ def _check_wishes(bag: Bag, wished: Topics) -> None:
             )
 
 
-def _kind(bag: Bag, name: str) -> str:
-    """Return color, depth, labels, exact or other, judged by name and the first whole message."""
-    if "labels" in name:
-        return "labels"
-    if "depth_exact" in name:
-        return "exact"
+def _image_topics(bag: Bag) -> list[str]:
+    """Return the topics with images in them, the node's own outputs left out."""
+    kinds = (IMAGE, COMPRESSED_IMAGE)
+    return [n for n, topic in bag.topics.items() if topic.msgtype in kinds and not _is_output(n)]
+
+
+def _candidate(bag: Bag, name: str) -> _Candidate:
+    """Judge a topic by its name and its first whole message."""
     message = _first(bag, name)
     if message is None:
-        return "other"
+        return _Candidate(name, "other", "")
+    return _Candidate(name, _kind(bag, name, message), str(message.header.frame_id))
+
+
+def _kind(bag: Bag, name: str, message: Any) -> str:
     encoding = str(getattr(message, "encoding", "") or getattr(message, "format", ""))
+    if "labels" in name:
+        return "labels" if encoding in MONO_ENCODINGS else "other"
+    if "depth_exact" in name:
+        return "exact"
     # mono16 is a grey picture or, from some drivers, depth: then the name says so.
     looks_like_depth = _base(encoding) in DEPTH_ENCODINGS and (
         encoding not in COLOR_ENCODINGS or "depth" in name
     )
     if "compressedDepth" in encoding or looks_like_depth:
-        return "depth"
+        # Sixteen bits may also be light that a depth camera measured, or how sure it is.
+        return "other" if any(word in name for word in _NOT_DEPTH) else "depth"
     compressed = bag.topics[name].msgtype == COMPRESSED_IMAGE
     return "color" if compressed or encoding in COLOR_ENCODINGS else "other"
 
@@ -162,27 +183,47 @@ def _first(bag: Bag, name: str, attempts: int = 5) -> Any:
     return None
 
 
-def _color_rank(name: str) -> tuple[int, ...]:
-    """Order colour topics: colour over infrared, raw over compressed, then the shorter name."""
-    words = ("color", "colour", "rgb")
+def _color_rank(topic: _Candidate, depth_frames: set[str]) -> tuple[int, ...]:
+    """Order colour topics: no infrared, a camera with depth, colour by name, raw, shorter name."""
+    name = topic.name
     return (
-        any(word in name for word in words),
         not any(word in name for word in ("infra", "ir/", "mono", "debug", "mask", "depth")),
+        topic.frame_id in depth_frames,
+        any(word in name for word in ("color", "colour", "rgb")),
         not name.endswith("/compressed"),
         "rect" not in name,
         -len(name),
     )
 
 
-def _depth_rank(name: str) -> tuple[int, ...]:
-    """Order depth topics: registered to colour first, then the shorter name."""
+def _depth_rank(topic: _Candidate, image: str, image_frame: str) -> tuple[int, ...]:
+    """Order depth topics: the image's frame, its camera, registered by name, raw, shorter name."""
+    name = topic.name
     words = ("aligned_depth_to_color", "depth_to_rgb", "registered", "aligned")
-    return (any(word in name for word in words), "compressed" not in name, -len(name))
+    return (
+        topic.frame_id == image_frame,
+        _shared_namespaces(name, image),
+        any(word in name for word in words),
+        "compressed" not in name,
+        -len(name),
+    )
 
 
-def _best(names: Iterable[str], rank: Any) -> str | None:
-    ordered = sorted(names)
-    return max(ordered, key=rank) if ordered else None
+def _shortest(topic: _Candidate) -> tuple[int, ...]:
+    return (-len(topic.name),)
+
+
+def _shared_namespaces(one: str, other: str) -> int:
+    """Return how many leading parts two topic names share: ``/camera/a`` and ``/camera/b``, 1."""
+    pairs = zip(one.split("/")[1:-1], other.split("/")[1:-1], strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _best(
+    topics: Iterable[_Candidate], kind: str, rank: Callable[[_Candidate], tuple[int, ...]]
+) -> str | None:
+    ordered = sorted((one for one in topics if one.kind == kind), key=lambda one: one.name)
+    return max(ordered, key=rank).name if ordered else None
 
 
 def _info_beside(bag: Bag, image: str) -> str | None:
