@@ -12,16 +12,10 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
-from gam_depth_ros.core.image_codec import (
-    ImageError,
-    decode_color,
-    decode_compressed_color,
-    decode_compressed_depth,
-    decode_depth,
-    decode_mono,
-)
+from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.pairing import StampPairer
 from gam_depth_ros.evaluation.bag_writer import OutMessage
+from gam_depth_ros.evaluation.message_decoding import color_of, depth_of, ids_of, intrinsics_of
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS, stamp_ns
 from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError, RawMessage, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, RecordingStats, Sample
@@ -109,7 +103,7 @@ class BagRecording:
                 else:
                     self._remark(str(error))
                 continue
-            if waiting.begins_again(held):
+            if waiting.begins_again(raw.topic, held):
                 yield from (self._assemble(image, waiting) for image in waiting.drain())
                 waiting.restart()
             waiting.add(raw.topic, held)
@@ -137,7 +131,7 @@ class BagRecording:
         """Decode an image and what belongs to it."""
         topics, message = self.chosen, held.message
         try:
-            rgb = _color(message)
+            rgb = color_of(message)
         except ImageError as error:
             reason = f"{topics.image}: {error}"
             return self._fail(held.stamp_ns, held.bag_time_ns, reason)
@@ -152,9 +146,9 @@ class BagRecording:
         return Sample(
             frame=frame,
             bag_time_ns=held.bag_time_ns,
-            labels=_decoded(waiting.take(topics.labels, held), _mono, topics.labels, notes),
+            labels=_decoded(waiting.take(topics.labels, held), ids_of, topics.labels, notes),
             exact_depth_m=_decoded(
-                waiting.take(topics.exact_depth, held), _depth, topics.exact_depth, notes
+                waiting.take(topics.exact_depth, held), depth_of, topics.exact_depth, notes
             ),
             camera_info=waiting.info(topics.camera_info) if frame.intrinsics else None,
             notes=tuple(notes),
@@ -165,7 +159,7 @@ class BagRecording:
     ) -> ReferenceDepth | None:
         topic = self.chosen.reference_depth
         held = waiting.take(topic, image)
-        depth_m = _decoded(held, _depth, topic, notes)
+        depth_m = _decoded(held, depth_of, topic, notes)
         if held is None or depth_m is None:
             return None
         return ReferenceDepth(
@@ -185,25 +179,29 @@ class _Waiting:
         self._topics = topics
         self._images: deque[_Held] = deque()
         self._infos: dict[str, Any] = {}
-        self._newest_ns = 0
+        self._newest_ns: dict[str, int] = {}
         companions = (topics.reference_depth, topics.labels, topics.exact_depth)
         self._pairers: dict[str, StampPairer[_Held]] = {
             name: StampPairer(slop_ns, HOLD_COMPANIONS) for name in companions if name
         }
 
-    def begins_again(self, held: _Held) -> bool:
-        """Whether a stamp is so far back that the recording must be a loop."""
-        return held.stamp_ns < self._newest_ns - LOOP_NS
+    def begins_again(self, topic: str, held: _Held) -> bool:
+        """Whether a stamp is so far behind its topic's that the recording must be a loop.
+
+        A calibration's stamps tell nothing: some drivers stamp it once, when they start.
+        """
+        timed = topic == self._topics.image or topic in self._pairers
+        return timed and held.stamp_ns < self._newest_ns.get(topic, 0) - LOOP_NS
 
     def restart(self) -> None:
         """Forget the stamps of the loop before."""
-        self._newest_ns = 0
+        self._newest_ns = {}
         for pairer in self._pairers.values():
             pairer.clear()
 
     def add(self, topic: str, held: _Held) -> None:
         """Take in a message; images are kept in the order of their stamps."""
-        self._newest_ns = max(self._newest_ns, held.stamp_ns)
+        self._newest_ns[topic] = max(self._newest_ns.get(topic, 0), held.stamp_ns)
         if topic == self._topics.image:
             position = len(self._images)
             while position and self._images[position - 1].stamp_ns > held.stamp_ns:
@@ -255,55 +253,7 @@ def _intrinsics(
     """Read the latest calibration; one that is broken, or for another size, costs a note."""
     info = waiting.info(topic)
     try:
-        return None if info is None else intrinsics_from(info, (shape[0], shape[1]))
+        return None if info is None else intrinsics_of(info, (shape[0], shape[1]))
     except CameraError as error:
         notes.append(f"{topic}: {error}")
         return None
-
-
-def intrinsics_from(message: Any, size_hw: tuple[int, int] | None = None) -> Intrinsics:
-    """Read a decoded CameraInfo; raises CameraError if it is no calibration.
-
-    Args:
-        message: rosbags' CameraInfo.
-        size_hw: Size of the image that it came with, to be checked if given.
-    """
-    roi = message.roi
-    return Intrinsics.from_camera_info_values(
-        int(message.width),
-        int(message.height),
-        [float(value) for value in message.k],
-        str(message.distortion_model),
-        [float(value) for value in message.d],
-        image_size_hw=size_hw,
-        binning_xy=(int(message.binning_x), int(message.binning_y)),
-        roi_xywh=(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
-    )
-
-
-def _color(message: Any) -> npt.NDArray[np.uint8]:
-    if hasattr(message, "format"):
-        return decode_compressed_color(message.data, str(message.format))
-    return decode_color(*_pixels(message))
-
-
-def _depth(message: Any) -> npt.NDArray[np.float32]:
-    if hasattr(message, "format"):
-        return decode_compressed_depth(message.data, str(message.format))
-    return decode_depth(*_pixels(message))
-
-
-def _mono(message: Any) -> npt.NDArray[np.uint8]:
-    return decode_mono(*_pixels(message))
-
-
-def _pixels(message: Any) -> tuple[Any, str, int, int, int, bool]:
-    """Return data, encoding, height, width, step and byte order of a decoded Image."""
-    return (
-        message.data,
-        str(message.encoding),
-        int(message.height),
-        int(message.width),
-        int(message.step),
-        bool(message.is_bigendian),
-    )

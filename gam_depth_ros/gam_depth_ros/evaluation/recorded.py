@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from gam_depth_ros.core.config import PipelineConfig
-from gam_depth_ros.core.image_codec import ImageError, decode_depth, decode_mono
+from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
+from gam_depth_ros.evaluation.message_decoding import depth_of, ids_of
 from gam_depth_ros.evaluation.observation import ConstantFloor, Dropped, Event, Float, Observation
 from gam_depth_ros.evaluation.perception_messages import DEPTH, MASK, SCALE, STATUS, UNCERTAINTY
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS
@@ -111,9 +112,9 @@ def _observation(
     size_hw = sample.frame.rgb.shape[:2]
     depth_raw = found[DEPTH]
     assert depth_raw is not None
-    depth_m = _image(outputs, depth_raw, decode_depth, size_hw)
-    sigma_m = _optional(outputs, found[UNCERTAINTY], decode_depth, size_hw)
-    labels = _optional(outputs, found[MASK], decode_mono, size_hw)
+    depth_m = _image(outputs, depth_raw, depth_of, size_hw)
+    sigma_m = _optional(outputs, found[UNCERTAINTY], depth_of, size_hw)
+    labels = _optional(outputs, found[MASK], ids_of, size_hw)
     scale_raw = found[SCALE]
     scale = None if scale_raw is None else outputs.decode(scale_raw)
     known = bool(np.isfinite(depth_m).any())
@@ -150,15 +151,7 @@ def _optional(
 
 
 def _image(outputs: RecordedOutputs, raw: RawMessage, decode: Any, size_hw: tuple[int, ...]) -> Any:
-    message = outputs.decode(raw)
-    pixels = decode(
-        message.data,
-        message.encoding,
-        message.height,
-        message.width,
-        message.step,
-        bool(message.is_bigendian),
-    )
+    pixels = decode(outputs.decode(raw))
     if pixels.shape != tuple(size_hw):
         raise BagError(
             f"{raw.topic}: got {pixels.shape[1]}x{pixels.shape[0]}, expected "
