@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.model_spec import ModelContractError
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.evaluation.bag import BagError, Recording, Topics, open_recording
-from gam_depth_ros.evaluation.bag_writer import check_replaceable
+from gam_depth_ros.evaluation.bag_writer import check_replaceable, make_directory
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
 from gam_depth_ros.evaluation.evaluate import evaluate_recorded
 from gam_depth_ros.evaluation.replay import replay as run_replay
@@ -33,6 +33,9 @@ from gam_depth_ros.evaluation.verdict import headline
 
 PATIENCE_S = 2.0
 """Seconds of work before a progress bar appears."""
+SHOWN_LINES = 10
+NOTHING_DONE = 1
+"""Exit status when not one frame could be processed."""
 
 app = typer.Typer(
     help="Metric depth, semantic masks and uncertainty from recorded video.",
@@ -101,6 +104,7 @@ def replay(
     with _one_line_errors():
         if out.exists():
             check_replaceable(out, force=force)
+            _check_not_input(recording, out)
         config = _config(threads, scale, scale_value)
         source = open_recording(
             recording, _topics(image_topic, info_topic, depth_topic), config.pairing_slop_s
@@ -116,13 +120,14 @@ def replay(
                 force=force,
                 on_frame=advance,
             )
-    for line in (*result.notes, *result.failures[:10]):
-        _err.print(f"[dim]{escape(line)}[/dim]")
+    _print_remarks(result.notes, result.failures)
     _out.print(
         f"{result.frames_out} of {result.frames_in} frames → {escape(str(out))}"
         f" ({result.frames_without_scale} before a scale was known, {len(result.failures)} failed)",
         soft_wrap=True,
     )
+    if not result.frames_out:
+        raise typer.Exit(NOTHING_DONE)
 
 
 @app.command()
@@ -147,6 +152,7 @@ def evaluate(
         source = open_recording(
             recording, _topics(image_topic, info_topic, depth_topic), config.pairing_slop_s
         )
+        make_directory(out)  # before the work: what cannot be written is said at once
         with _progress("evaluating", _expected(source, max_frames)) as advance:
             if recorded:
                 result = evaluate_recorded(
@@ -160,7 +166,11 @@ def evaluate(
                 pipeline = load_pipeline(model, config)
                 result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
         paths = write_report(result, out)
-    print_report(result.report, paths)
+    report = result.report
+    _print_remarks(report["notes"], [entry["reason"] for entry in report["failures"]])
+    print_report(report, paths)
+    if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:
+        raise typer.Exit(NOTHING_DONE)
 
 
 @app.command()
@@ -174,6 +184,8 @@ def demo(
 ) -> None:
     """Play a recording to the real node on a live ROS 2 graph, record it, and report."""
     with _one_line_errors():
+        if bag is not None:
+            _check_not_input(bag, out)  # an earlier demo's files are removed first
         try:
             # Only this command needs ROS: the others run where there is none.
             from gam_depth_ros.demo import run_demo
@@ -225,6 +237,24 @@ def _config(
 
 def _topics(image: str | None, info: str | None, depth: str | None) -> Topics:
     return Topics(image=image, camera_info=info, reference_depth=depth)
+
+
+def _check_not_input(recording: Path, out: Path) -> None:
+    """Raise BagError if writing ``out`` would replace what is read."""
+    if recording.resolve().is_relative_to(out.resolve()):
+        raise BagError(
+            f"{out}: got the recording itself, or the directory it lies in, expected a new path; "
+            "choose another --out"
+        )
+
+
+def _print_remarks(notes: Sequence[str], failures: Sequence[str]) -> None:
+    """Say on stderr what was read and what went wrong, the first few lines of each."""
+    for lines in (notes, failures):
+        for line in lines[:SHOWN_LINES]:
+            _err.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+        if len(lines) > SHOWN_LINES:
+            _err.print(f"[dim]... and {len(lines) - SHOWN_LINES} more[/dim]")
 
 
 def _expected(recording: Recording, max_frames: int | None) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +82,16 @@ def test_truncated_sqlite3_gives_what_comes_before_the_break(tmp_path: Path) -> 
     recording = open_recording(tmp_path / "bag")
     assert 5 <= len(list(recording.frames())) < 15
     assert any("truncated" in note for note in recording.notes)
+
+
+def test_damaged_row_of_sqlite3_is_left_out_with_a_note(sequence: Path, tmp_path: Path) -> None:
+    sequence_to_bag(sequence, tmp_path / "bag", "sqlite3")
+    with contextlib.closing(sqlite3.connect(tmp_path / "bag" / "bag.db3")) as database:
+        database.execute("UPDATE messages SET timestamp = x'00ff' WHERE id = 8")
+        database.commit()
+    recording = open_recording(tmp_path / "bag")
+    assert len(list(recording.frames())) >= 5
+    assert any("receive time that is no number" in note for note in recording.notes)
 
 
 def test_truncated_rosbag1_gives_what_comes_before_the_break(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from recording_maker import make_sequence
 from typer.testing import CliRunner
@@ -73,6 +75,18 @@ def test_max_frames_stops_early(sequence: Path, model: Path, tmp_path: Path) -> 
             "expected one of mcap, sqlite3",
         ),
         (["evaluate", "{seq}", "--recorded", "--out", "{tmp}/o"], "expected a bag"),
+        (
+            ["evaluate", "{seq}", "--model", "{model}", "--out", "{seq}/frames.csv/o"],
+            "expected a directory that can be made",
+        ),
+        (
+            ["replay", "{seq}", "--model", "{model}", "--out", "{seq}/frames.csv/o"],
+            "expected a directory that can be made",
+        ),
+        (
+            ["evaluate", "{seq}", "--model", "{model}", "--out", "{tmp}/o", "--image-topic", "/x"],
+            "got the topic /x for a sequence folder",
+        ),
     ],
 )
 def test_mistakes_cost_one_line_and_status_2(
@@ -85,6 +99,50 @@ def test_mistakes_cost_one_line_and_status_2(
     assert expected in " ".join(text.split())
     assert "Traceback" not in text
     assert len(text.strip().splitlines()) == 1
+
+
+def test_a_forced_replay_never_replaces_its_own_input(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    bag = tmp_path / "bag"
+    sequence_to_bag(sequence, bag)
+    for source in (bag, bag / "bag.mcap"):
+        code, text = run("replay", source, "--model", model, "--out", bag, "--force")
+        assert code == 2
+        assert "got the recording itself" in " ".join(text.split())
+    assert len(list(open_recording(bag).frames())) == 6
+
+
+def test_the_demo_never_removes_the_recording_it_is_to_play(sequence: Path, tmp_path: Path) -> None:
+    bag = tmp_path / "demo" / "bag"
+    sequence_to_bag(sequence, bag)
+    code, text = run("demo", "--bag", bag, "--out", tmp_path / "demo")
+    assert code == 2
+    assert "got the recording itself" in " ".join(text.split())
+    assert len(list(open_recording(bag).frames())) == 6
+
+
+def test_status_is_1_and_the_reason_is_said_when_no_frame_can_be_read(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    for picture in (sequence / "color").iterdir():
+        picture.unlink()
+    for command in ("evaluate", "replay"):
+        code, text = run(command, sequence, "--model", model, "--out", tmp_path / command)
+        assert code == 1
+        assert "color/000000: got no file" in text.replace("\n", "")
+    assert (tmp_path / "evaluate" / "report.json").exists()
+
+
+def test_a_reference_that_does_not_fit_is_said_on_the_command_line(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    for depth in (sequence / "depth").iterdir():
+        cv2.imwrite(str(depth), np.full((10, 20), 1500, np.uint16))
+    code, text = run("evaluate", sequence, "--model", model, "--out", tmp_path / "out")
+    assert code == 0
+    assert "no reference depth fits an image" in text
+    assert "got 20x10, expected 64x48" in text
 
 
 def test_topic_options_choose_the_topic(model: Path, tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ def open_recording(
     """
     path = Path(path)
     if path.is_dir() and is_sequence_folder(path) and not is_bag_directory(path):
+        named = () if topics is None else topics.names()
+        if named:
+            raise BagError(
+                f"{path}: got the topic {named[0]} for a sequence folder, expected none; "
+                "leave the topic options out"
+            )
         return FolderRecording(path)
     return BagRecording(open_bag(path), topics or Topics(), pairing_slop_s)
 

@@ -124,7 +124,11 @@ def _walk_sqlite3(path: Path, topics: dict[int, StoredTopic]) -> Iterator[tuple[
         connection.execute("PRAGMA writable_schema=ON")
         for number, name, msgtype in connection.execute("SELECT id, name, type FROM topics"):
             topics[number] = StoredTopic(name, msgtype)
-        yield from connection.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+        # SQLite keeps any type in any column: of a damaged row, only the types tell.
+        yield from connection.execute(
+            "SELECT topic_id, timestamp, data FROM messages WHERE typeof(topic_id) = 'integer' "
+            "AND typeof(timestamp) = 'integer' AND typeof(data) = 'blob' ORDER BY id"
+        )
     except sqlite3.DatabaseError:
         return
     finally:

@@ -53,7 +53,8 @@ class BagWriter:
         force: Replace an existing bag.
 
     Raises:
-        BagError: the directory exists and ``force`` is off, or the storage is unknown.
+        BagError: the directory exists and ``force`` is off, cannot be made, or the storage is
+            unknown.
     """
 
     def __init__(self, path: Path, storage: str = "mcap", *, force: bool = False) -> None:
@@ -63,11 +64,10 @@ class BagWriter:
             check_replaceable(path, force=force)
         self.path = path
         self.counts: dict[str, int] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
         # The storage file is named after the directory, hence a directory of the same name.
         self._workshop = path.parent / f".{path.name}.partial"
         shutil.rmtree(self._workshop, ignore_errors=True)
-        self._workshop.mkdir()
+        make_directory(self._workshop)
         self._writer = Writer(
             self._workshop / path.name,
             version=8,
@@ -114,6 +114,17 @@ def write_bag(
         for message in messages:
             writer.write(message)
     return writer.counts
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents; raises BagError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BagError(
+            f"{path}: got '{error.strerror}', expected a directory that can be made and written; "
+            "choose another --out"
+        ) from error
 
 
 def check_replaceable(path: Path, *, force: bool) -> None:

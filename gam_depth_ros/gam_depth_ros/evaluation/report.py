@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.evaluate import EvaluationResult
 from gam_depth_ros.evaluation.figures import all_figures
 from gam_depth_ros.evaluation.pictures import (
@@ -47,8 +48,11 @@ def write_report(result: EvaluationResult, out: Path) -> tuple[Path, Path]:
 
     Returns:
         The paths of the JSON file and of the page.
+
+    Raises:
+        BagError: ``out`` cannot be made.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory(out)
     json_path, html_path = out / JSON_NAME, out / HTML_NAME
     text = json.dumps(result.report, indent=2, allow_nan=False, ensure_ascii=False)
     json_path.write_text(text + "\n", encoding="utf-8")

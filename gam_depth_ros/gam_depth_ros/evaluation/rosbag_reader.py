@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -122,7 +122,12 @@ class IntactStorage:
         if not wanted:
             return
         try:
-            for connection, bag_time_ns, data in self._reader.messages(connections=wanted):
+            # Of a damaged sqlite3 row any value may be of any type.
+            stored: Iterable[tuple[Connection, Any, Any]] = self._reader.messages(wanted)
+            for connection, bag_time_ns, data in stored:
+                if not isinstance(bag_time_ns, int):
+                    self.problem = "got rows with a receive time that is no number, left them out"
+                    continue
                 yield RawMessage(connection.topic, connection.msgtype, bag_time_ns, bytes(data))
         except DAMAGE as error:
             self.problem = f"got a damaged bag ({_one_line(error)}), read it up to there"

@@ -15,7 +15,7 @@ def headline(report: Report) -> str:
     if frames["in"] == frames["dropped"] + frames["failed"]:
         return "No frame could be evaluated: see below where they went."
     if depth is None:
-        return "Depth was computed but cannot be scored: the recording has no reference depth."
+        return "Depth was computed but cannot be scored: no reference depth fits an image."
     score = depth["per_frame_median"]["abs_rel"]
     if score is None:
         return "No metric depth was published: the scale never became known."
