@@ -11,6 +11,7 @@ import pytest
 from recording_maker import HEIGHT, WIDTH, make_sequence, truth_mm
 from rosbags.rosbag2 import Reader
 
+from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
 from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
 from gam_depth_ros.core.scale_alignment import ScaleEstimator
@@ -23,6 +24,8 @@ from gam_depth_ros.evaluation.bag import (
 )
 from gam_depth_ros.evaluation.evaluate import evaluate, evaluate_recorded
 from gam_depth_ros.evaluation.replay import replay
+from gam_depth_ros.evaluation.report import table_rows
+from gam_depth_ros.evaluation.verdict import remarks
 
 NAMES = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "d1", "d2", "d3")
 
@@ -205,6 +208,18 @@ def test_recorded_outputs_get_the_figures_of_the_pipeline_that_made_them(
     assert recorded["uncertainty"]["coverage_1sigma"]["online_scale"] == pytest.approx(
         offline["uncertainty"]["coverage_1sigma"]["online_scale"], abs=1e-3
     )
+
+
+def test_metres_of_a_fixed_scale_are_not_said_to_be_learnt(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    config = PipelineConfig(scale=ScaleConfig(source="fixed"), engine=EngineConfig(threads=1))
+    replay(open_recording(sequence), load_pipeline(model, config), tmp_path / "bag")
+    report = evaluate_recorded(open_recording(tmp_path / "bag")).report
+    assert report["scale_source"] == "fixed"
+    assert "with a fixed scale" in " ".join(remarks(report))
+    assert "fixed scale" in table_rows(report)[2]["note"]
+    assert "published metres" in report["depth"]["protocol"]
 
 
 def test_recorded_frames_without_output_are_dropped_and_latency_is_told(

@@ -58,6 +58,19 @@ def test_page_shows_the_figures_of_the_json(written: tuple[dict, str]) -> None:
     assert f"{report['segmentation']['miou']:.3f}" in page
 
 
+def test_headline_states_both_errors_and_lets_neither_stand_alone() -> None:
+    def verdict(score: float, floor: float) -> str:
+        depth = {
+            "per_frame_median": {"abs_rel": score},
+            "constant_floor": {"per_frame_median": {"abs_rel": floor}},
+        }
+        return headline({"frames": {"in": 1, "dropped": 0, "failed": 0}, "depth": depth})
+
+    assert verdict(0.16, 0.19).endswith("16 % off on average after per-image alignment; "
+                                        "a blind guess is 19 % off.")  # fmt: skip
+    assert verdict(0.30, 0.19).endswith("no better than a blind guess (19 %).")
+
+
 def test_page_loads_nothing_from_anywhere(written: tuple[dict, str]) -> None:
     _, page = written
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)

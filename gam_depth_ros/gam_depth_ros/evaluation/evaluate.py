@@ -52,6 +52,10 @@ PROTOCOL = (
     "depth that never saw the picture, through the same protocol."
 )
 NO_TRUTH = "no frame has a reference depth that belongs to its image"
+OF_RECORDED = (
+    " Recorded outputs: the published metres stand for the network's depth; the two differ by one "
+    "factor per frame, and where the node clipped them."
+)
 KEPT_LINES = 100
 
 
@@ -90,6 +94,7 @@ class _Tally:
         self.segmentation = SegmentationScore(self.labels)
         self.counts = dict.fromkeys(("in", "evaluated", "dropped", "failed", "without_truth"), 0)
         self.exact_frames = 0
+        self.scale_source = ""
 
     def take(self, event: Event) -> None:
         """Count and score one image."""
@@ -120,7 +125,10 @@ class _Tally:
             self.uncertainty.add(truth_m, seen)
             abs_rel = scores["abs_rel"]
             row |= {name: _number(value) for name, value in scores.items()}
-        if sample.exact_depth_m is not None and sample.exact_depth_m.shape == _size(seen):
+        if (
+            sample.exact_depth_m is not None
+            and sample.exact_depth_m.shape == sample.frame.rgb.shape[:2]
+        ):
             self.exact.add(sample.exact_depth_m, seen)
             self.exact_frames += 1
         truth, predicted = sample.labels, seen.labels
@@ -134,6 +142,7 @@ class _Tally:
         for note in seen.notes:
             if note in self.notes or len(self.notes) < KEPT_LINES:
                 self.notes[note] = self.notes.get(note, 0) + 1
+        self.scale_source = seen.scale_source or self.scale_source
         row["scale"] = _number(seen.scale)
         row["latency_ms"] = _number(seen.latency_ms)
         self.series.append(row)
@@ -213,6 +222,8 @@ def evaluate_recorded(
     }
     what = "live node, from the bag's receive time of the image to that of its depth"
     result = _result(recording, "recorded", model, tally, what)
+    if result.report["depth"] is not None:
+        result.report["depth"]["protocol"] += OF_RECORDED
     if status is not None:
         counts = ("frames_in", "frames_published", "frames_dropped", "frames_failed")
         result.report["node"] = {name: int(getattr(status, name)) for name in counts}
@@ -246,6 +257,7 @@ def _result(
             "duration_s": (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0,
         },
         "model": model,
+        "scale_source": tally.scale_source,
         "frames": tally.counts,
         "depth": {"protocol": PROTOCOL, **tally.depth.summary()} if scored else None,
         "depth_reason": None if scored else NO_TRUTH,
@@ -286,7 +298,3 @@ def _row(index: int, stamp_ns: int, status: str) -> dict[str, Any]:
 def _number(value: float) -> float | None:
     """Return a float that JSON knows: None for NaN and infinity."""
     return float(value) if math.isfinite(value) else None
-
-
-def _size(seen: Observation) -> tuple[int, ...]:
-    return seen.sample.frame.rgb.shape[:2]

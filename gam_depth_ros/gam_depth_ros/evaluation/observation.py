@@ -32,6 +32,7 @@ class Observation:
         metric_sigma_m: H×W float32 metres, the same with the scale's; None unknown.
         labels: H×W uint8 ids, None where there are none.
         scale: Metres per unit of ``depth``; NaN unknown.
+        scale_source: Where it comes from: ``median_reference``, ``fixed``, or empty unknown.
         floor_scale: Metres that a picture-free constant would have been given; NaN unknown.
         latency_ms: From frame to outputs; NaN unknown.
         stage_ms: Milliseconds by stage.
@@ -45,6 +46,7 @@ class Observation:
     metric_sigma_m: Float | None
     labels: npt.NDArray[np.uint8] | None
     scale: float = float("nan")
+    scale_source: str = ""
     floor_scale: float = float("nan")
     latency_ms: float = float("nan")
     stage_ms: dict[str, float] = field(default_factory=dict)
@@ -138,6 +140,7 @@ def _observation(
         metric_sigma_m=perception.sigma_m if known else None,
         labels=perception.labels,
         scale=float(scale.value),
+        scale_source=scale.source,
         floor_scale=floor_scale,
         latency_ms=latency_ms,
         stage_ms=dict(perception.stage_ms),

@@ -127,6 +127,7 @@ def _observation(
         metric_sigma_m=sigma_m if known else None,
         labels=labels,
         scale=float("nan") if scale is None else float(scale.value),
+        scale_source="" if scale is None else str(scale.source),
         floor_scale=floor_scale,
         # Equal times come from an offline replay, which has no latency to tell.
         latency_ms=latency_ns / 1e6 if latency_ns > 0 else float("nan"),

@@ -25,6 +25,7 @@ from gam_depth_ros.evaluation.pictures import (
 )
 from gam_depth_ros.evaluation.verdict import headline, remarks
 
+ALIGNED = "aligned per image"
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
@@ -116,15 +117,16 @@ def number(value: float | None, digits: int = 3) -> str:
 def table_rows(report: Report) -> list[dict[str, Any]]:
     """Return the rows of the depth table: what, against what, and the scores."""
     rows: list[dict[str, Any]] = []
+    metric = metric_alignment(report)
     for key, truth in (("depth", "sensor depth"), ("depth_exact", "exact depth")):
         scores = report[key]
         if scores is None:
             continue
         floor = scores["constant_floor"]
         for title, short, note, entry in (
-            ("Network", "median", "aligned per image", scores["per_frame_median"]),
-            ("Constant depth", "floor", "aligned per image", floor["per_frame_median"]),
-            ("Network", "online", "scale learnt online", scores["online_scale"]),
+            ("Network", "median", ALIGNED, scores["per_frame_median"]),
+            ("Constant depth", "floor", ALIGNED, floor["per_frame_median"]),
+            ("Network", "online", metric, scores["online_scale"]),
             ("Constant depth", "floor", "scale learnt online", floor["online_scale"]),
         ):
             rows.append(
@@ -139,18 +141,24 @@ def table_rows(report: Report) -> list[dict[str, Any]]:
     return rows
 
 
+def metric_alignment(report: Report) -> str:
+    """Return in words where the metres of ``online_scale`` come from."""
+    return "fixed scale" if report["scale_source"] == "fixed" else "scale learnt online"
+
+
 def cards(report: Report) -> list[dict[str, Any]]:
     """Return the key figures: label, value, unit, how it was aligned, and the floor beside it."""
     found: list[dict[str, Any]] = []
     depth, uncertainty = report["depth"], report["uncertainty"]
+    metric = metric_alignment(report)
     if depth is not None:
         score, online = depth["per_frame_median"], depth["online_scale"]
         floor = depth["constant_floor"]
         found += [
-            _card("Depth error", score, floor["per_frame_median"], "abs_rel", "AbsRel"),
-            _card("Within 25 %", score, floor["per_frame_median"], "d1", "δ < 1.25"),
-            _card("Depth error", score, floor["per_frame_median"], "rmse", "m RMSE"),
-            _card("Metric error", online, floor["online_scale"], "abs_rel", "AbsRel", "online"),
+            _card("Depth error", score, floor["per_frame_median"], "abs_rel", "AbsRel", ALIGNED),
+            _card("Within 25 %", score, floor["per_frame_median"], "d1", "δ < 1.25", ALIGNED),
+            _card("Depth error", score, floor["per_frame_median"], "rmse", "m RMSE", ALIGNED),
+            _card("Metric error", online, floor["online_scale"], "abs_rel", "AbsRel", metric),
         ]
         found.append(
             {
@@ -192,16 +200,15 @@ def cards(report: Report) -> list[dict[str, Any]]:
 
 
 def _card(
-    label: str, score: Report, floor: Report, name: str, unit: str, alignment: str = "per image"
+    label: str, score: Report, floor: Report, name: str, unit: str, alignment: str
 ) -> dict[str, Any]:
     value, blind = score[name], floor[name]
     top = 1.0 if name == "d1" else 1.15 * max(value or 0.0, blind or 0.0) or 1.0
-    aligned = "scale learnt online" if alignment == "online" else "aligned per image"
     return {
         "label": label,
         "value": number(value),
         "unit": unit,
-        "note": f"{aligned} · blind guess {number(blind)}",
+        "note": f"{alignment} · blind guess {number(blind)}",
         "share": None if value is None else value / top,
         "floor_share": None if blind is None else blind / top,
     }

@@ -22,7 +22,7 @@ def headline(report: Report) -> str:
     floor = depth["constant_floor"]["per_frame_median"]["abs_rel"]
     text = f"Depth is {100 * score:.0f} % off on average after per-image alignment"
     if score < floor:
-        return f"{text}, {100 * (1 - score / floor):.0f} % less than a blind guess."
+        return f"{text}; a blind guess is {100 * floor:.0f} % off."
     return f"{text}, no better than a blind guess ({100 * floor:.0f} %)."
 
 
@@ -33,8 +33,10 @@ def remarks(report: Report) -> list[str]:
     if depth is not None and depth["online_scale"]["abs_rel"] is not None:
         without = depth["online_scale"]["frames_without_scale"]
         tail = f"; {without} frames came before the scale was known" if without > 1 else ""
+        fixed = report["scale_source"] == "fixed"
+        how = "a fixed scale" if fixed else "the scale learnt only from earlier frames"
         parts.append(
-            f"In metres, with the scale learnt only from earlier frames, it is "
+            f"In metres, with {how}, it is "
             f"{100 * depth['online_scale']['abs_rel']:.0f} % off{tail}."
         )
     if uncertainty is not None:
