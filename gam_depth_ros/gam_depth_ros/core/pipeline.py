@@ -150,11 +150,7 @@ class PerceptionPipeline:
         started = self._timer()
         batch = prepare(frame.rgb, self._engine.spec.input_size_hw)
         prepared = self._timer()
-        try:
-            output = self._engine.run(batch)
-        except EngineError as error:
-            raise FrameError(str(error)) from error
-        _check_values(output)
+        output = self._run(batch)
         inferred = self._timer()
         prediction = predict(
             output,
@@ -190,6 +186,20 @@ class PerceptionPipeline:
             },
             notes=(*calibration_note, *scale_notes),
         )
+
+    def _run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run the network; raises FrameError if it fails or answers with no usable numbers."""
+        try:
+            output = self._engine.run(batch)
+        except EngineError as error:
+            raise FrameError(str(error)) from error
+        usable = bool((output.depth > 0).all() and (output.sigma >= 0).all())
+        if not (usable and np.isfinite(output.depth).all() and np.isfinite(output.sigma).all()):
+            raise FrameError(
+                "network: got depth or sigma that is not finite and positive, expected numbers; "
+                "check the model and the provider's precision"
+            )
+        return output
 
     def _scale_of(
         self, frame: Frame, prediction: Prediction, config: PipelineConfig
@@ -230,16 +240,6 @@ def _check(frame: Frame) -> None:
         raise FrameError(
             f"image: got stamp {frame.stamp_ns} ns, expected zero or later; "
             "check the camera's clock"
-        )
-
-
-def _check_values(output: NetworkOutput) -> None:
-    """Raise FrameError if the network answered with depth or sigma that no arithmetic survives."""
-    usable = bool((output.depth > 0).all() and (output.sigma >= 0).all())
-    if not (usable and np.isfinite(output.depth).all() and np.isfinite(output.sigma).all()):
-        raise FrameError(
-            "network: got depth or sigma that is not finite and positive, expected numbers; "
-            "check the model and the provider's precision"
         )
 
 
