@@ -25,7 +25,9 @@ from gam_depth_ros.evaluation.bag import (
     write_bag,
 )
 from gam_depth_ros.evaluation.bag_writer import serialise
-from gam_depth_ros.evaluation.image_messages import camera_info_message, image_message
+from gam_depth_ros.evaluation.image_messages import (
+    image_message,
+)
 from gam_depth_ros.evaluation.ros_types import make_header, message_class, ros2_types
 
 IMAGE_TOPIC = "/camera/color/image_raw"
@@ -229,36 +231,6 @@ def test_broken_reference_costs_the_reference_and_not_the_frame(
     assert len(samples) == 6
     assert all(isinstance(s, Sample) and s.frame.reference is None for s in samples)
     assert any(DEPTH_TOPIC in note and "expected" in note for note in recording.notes)
-
-
-def test_zero_stamps_take_the_receive_time_and_say_so_once(sequence: Path, tmp_path: Path) -> None:
-    def unstamp(_: int, message: OutMessage) -> OutMessage:
-        image = image_message(np.zeros((48, 64, 3), np.uint8), "rgb8", 0, "camera")
-        return serialise(IMAGE_TOPIC, message.bag_time_ns, image)
-
-    write_bag(tmp_path / "bag", messages_with(sequence, unstamp))
-    recording = open_recording(tmp_path / "bag")
-    frames = list(recording.frames())
-    assert [f.stamp_ns for f in frames] == [f.stamp_ns for f in open_recording(sequence).frames()]
-    assert sum("stamps of zero" in note for note in recording.notes) == 1
-
-
-def test_calibration_stamped_long_ago_costs_no_reference(sequence: Path, tmp_path: Path) -> None:
-    folder = open_recording(sequence)
-    first = next(iter(folder.frames()))
-    assert first.intrinsics is not None
-    messages = []
-    for m in folder.input_messages():
-        if m.topic == "/camera/color/camera_info":
-            info = camera_info_message(first.intrinsics, 5_000_000_000, first.frame_id)
-            # After the depth and before the image.
-            messages.append(serialise(m.topic, m.bag_time_ns, info))
-        else:
-            messages.append(m)
-    messages.sort(key=lambda m: (m.bag_time_ns, m.topic == IMAGE_TOPIC, "info" in m.topic))
-    write_bag(tmp_path / "bag", messages)
-    frames = list(open_recording(tmp_path / "bag").frames())
-    assert [f.reference is None for f in frames] == [f.reference is None for f in folder.frames()]
 
 
 def test_camera_info_of_zeros_costs_a_note(sequence: Path, tmp_path: Path) -> None:

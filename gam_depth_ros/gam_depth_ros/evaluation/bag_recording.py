@@ -63,6 +63,7 @@ class BagRecording:
         self.stats = RecordingStats()
         self.frame_count = bag.topics[self.chosen.image or ""].count
         self._remarks: list[str] = []
+        self._references_paired = 0
         self._slop_ns = round(pairing_slop_s * NANOSECONDS)
 
     @property
@@ -91,10 +92,12 @@ class BagRecording:
         """Yield every frame in the order of the stamps, and a failure for each unreadable one."""
         self.stats = RecordingStats()
         self._remarks = []
+        self._references_paired = references = 0
         waiting = _Waiting(self.chosen, self._slop_ns)
         for raw in self.bag.messages(self.chosen.names()):
             is_image = raw.topic == self.chosen.image
             self.stats.images += is_image
+            references += raw.topic == self.chosen.reference_depth
             try:
                 held = self._hold(raw)
             except BagError as error:
@@ -109,6 +112,13 @@ class BagRecording:
             waiting.add(raw.topic, held)
             yield from (self._assemble(image, waiting) for image in waiting.due(raw.bag_time_ns))
         yield from (self._assemble(image, waiting) for image in waiting.drain())
+        readable = self.stats.images > self.stats.failed
+        if references and readable and not self._references_paired:
+            self._remark(
+                f"{self.chosen.reference_depth}: got {references} images, none stamped within "
+                f"{self._slop_ns / NANOSECONDS:g} s of a colour image, expected stamps of one "
+                "clock; synchronise the cameras' clocks, or choose another topic"
+            )
 
     def _hold(self, raw: RawMessage) -> _Held:
         message = self.bag.decode(raw)
@@ -159,6 +169,7 @@ class BagRecording:
     ) -> ReferenceDepth | None:
         topic = self.chosen.reference_depth
         held = waiting.take(topic, image)
+        self._references_paired += held is not None
         depth_m = _decoded(held, depth_of, topic, notes)
         if held is None or depth_m is None:
             return None
