@@ -40,6 +40,17 @@ def pipeline(model):
     return load_pipeline(model)
 
 
+ARRAYS = (
+    "network_depth",
+    "network_sigma_log",
+    "depth_m",
+    "sigma_m",
+    "labels",
+    "label_confidence",
+    "source",
+)
+
+
 def frame(index: int, metres_per_unit: float | None = 2.0, rgb=RGB, **changes) -> Frame:
     reference = None
     if metres_per_unit is not None:
@@ -93,7 +104,7 @@ def test_outputs_are_at_the_pictures_size_with_its_stamp_frame_and_calibration(p
     rgb = np.full((120, 200, 3), 51, np.uint8)
     camera = Intrinsics(200, 120, 100.0, 100.0, 99.5, 59.5)
     perception = pipeline.process(frame(7, 3.0, rgb=rgb, intrinsics=camera))
-    for name in ("network_depth", "depth_m", "sigma_m", "labels", "label_confidence", "source"):
+    for name in ARRAYS:
         assert getattr(perception, name).shape == (120, 200)
     assert perception.stamp_ns == 7 * PERIOD
     assert perception.frame_id == "camera"
@@ -265,7 +276,7 @@ def test_live_settings_apply_and_keep_the_scale(pipeline):
 def test_what_is_not_wanted_is_not_computed(pipeline):
     pipeline.process(frame(1))
     nothing = pipeline.process(frame(2, None), Outputs.none())
-    for name in ("network_depth", "depth_m", "sigma_m", "labels", "label_confidence", "source"):
+    for name in ARRAYS:
         assert getattr(nothing, name).size == 0
     depth_only = Outputs(True, True, False, False, False, False, False)
     wanted = pipeline.process(frame(3, None), depth_only)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from recording_maker import HEIGHT, WIDTH, make_sequence, truth_mm
 from rosbags.rosbag2 import Reader
+from tiny_model import SIGMA
 
 from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
@@ -81,9 +82,9 @@ def test_hand_computed_recording(tmp_path: Path, model: Path) -> None:
     assert [floor[name] for name in NAMES] == pytest.approx([score[name] for name in NAMES])
     assert report["depth"]["contrast_ratio"] == pytest.approx(0.0, abs=1e-6)
     # Aligned: half the pixels are off by 2 m with a sigma of 0.4 m, half are right. The first
-    # frame has no scale yet, so no sigma.
+    # frame has no scale yet, but the network's own sigma needs none.
     assert report["uncertainty"]["coverage_1sigma"]["per_frame_median"] == pytest.approx(1 - share)
-    assert report["uncertainty"]["frames"] == 1
+    assert report["uncertainty"]["frames"] == 2
 
 
 def test_per_frame_median_equals_a_plain_computation(sequence: Path, model: Path) -> None:
@@ -208,6 +209,22 @@ def test_recorded_outputs_get_the_figures_of_the_pipeline_that_made_them(
     assert recorded["uncertainty"]["coverage_1sigma"]["online_scale"] == pytest.approx(
         offline["uncertainty"]["coverage_1sigma"]["online_scale"], abs=1e-3
     )
+
+
+def test_sigma_before_the_scale_is_known_counts_as_much_as_after(
+    sequence: Path, pipeline: PerceptionPipeline
+) -> None:
+    uncertainty = evaluate(open_recording(sequence), pipeline).report["uncertainty"]
+    covered = []
+    for frame in open_recording(sequence).frames():
+        depth = pipeline.process(frame).network_depth
+        assert frame.reference is not None
+        truth_m = frame.reference.depth_m
+        known = np.isfinite(truth_m)
+        aligned = depth[known] * (np.median(truth_m[known]) / np.median(depth[known]))
+        covered.append(np.mean(np.abs(aligned - truth_m[known]) <= SIGMA * aligned))
+    assert uncertainty["frames"] == len(covered) == 6
+    assert uncertainty["coverage_1sigma"]["per_frame_median"] == pytest.approx(np.mean(covered))
 
 
 def test_metres_of_a_fixed_scale_are_not_said_to_be_learnt(

@@ -87,6 +87,8 @@ class Perception:
         intrinsics: The input's calibration (None if it had none).
         network_depth: H×W float32, depth as the network gave it, up to scale, before any
             alignment; always finite.
+        network_sigma_log: H×W float32, calibrated half-width of the 68.3 % interval of log
+            ``network_depth``, without the scale's own uncertainty; always finite.
         depth_m: H×W float32 metres; NaN while the scale is unknown.
         sigma_m: H×W float32 metres, half-width of the 68.3 % interval of ``depth_m``;
             NaN where ``depth_m`` is NaN.
@@ -102,6 +104,7 @@ class Perception:
     frame_id: str
     intrinsics: Intrinsics | None
     network_depth: npt.NDArray[np.float32]
+    network_sigma_log: npt.NDArray[np.float32]
     depth_m: npt.NDArray[np.float32]
     sigma_m: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]

@@ -172,6 +172,7 @@ class PerceptionPipeline:
             frame_id=frame.frame_id,
             intrinsics=intrinsics,
             network_depth=prediction.depth,
+            network_sigma_log=prediction.sigma_log,
             depth_m=depth_m,
             sigma_m=sigma_m,
             labels=prediction.labels,

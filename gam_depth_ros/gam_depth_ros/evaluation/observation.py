@@ -126,17 +126,12 @@ def _observation(
 ) -> Observation:
     depth, scale = perception.network_depth, perception.scale
     known = scale.known
-    sigma_log = None
-    if known:
-        # The pipeline publishes depth · sqrt(network² + scale²): take the scale's part out again.
-        total = perception.sigma_m / perception.depth_m
-        sigma_log = np.sqrt(np.maximum(total**2 - np.float32(scale.sigma_log**2), 0.0))
     return Observation(
         sample=sample,
         depth=depth,
         # Not perception.depth_m: fusion puts this frame's own sensor depth into that.
         metric_depth_m=depth * np.float32(scale.value) if known else None,
-        sigma_log=sigma_log,
+        sigma_log=perception.network_sigma_log,
         metric_sigma_m=perception.sigma_m if known else None,
         labels=perception.labels,
         scale=float(scale.value),
