@@ -27,7 +27,8 @@ def _configure(verbose: bool = typer.Option(False, "--verbose", help="Log more."
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    for chatty in ("onnxscript", "onnx_ir", "torch.onnx"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
 def _fail(error: Exception) -> typer.Exit:
