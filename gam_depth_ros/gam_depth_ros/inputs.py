@@ -11,18 +11,17 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from gam_depth_ros import messages, topics
+from gam_depth_ros import messages, qos, topics
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.diagnostics import Health, transport_warning
 from gam_depth_ros.log_bridge import Throttle
-from gam_depth_ros.outputs import INTERFACES, qos
+from gam_depth_ros.outputs import INTERFACES
 from gam_depth_ros.topics import Topic
 from gam_depth_ros.worker import Intake, Job
 
@@ -127,8 +126,7 @@ class Inputs:
             INTERFACES[row.interface],
             row.name,
             callback,
-            qos(row),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos.profile(self._node, row, qos.SUBSCRIPTION),
         )
 
     def _on_image(self, image: Any) -> None:

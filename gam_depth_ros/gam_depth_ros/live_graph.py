@@ -60,13 +60,24 @@ def config_file(name: str) -> Path:
 
 
 def start(arguments: list[str] | None) -> threading.Event:
-    """Initialise ROS; returns an event that SIGINT and SIGTERM set, from now on harmless else."""
+    """Initialise ROS; returns an event that SIGINT and SIGTERM set, from now on harmless else.
+
+    Raises:
+        SystemExit: The ROS arguments cannot be read; one line.
+    """
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # what rclpy's binding raises derives from it
+        got = " ".join(str(error).split()).removeprefix("failed to initialize rcl: ")
+        sys.exit(
+            f"ROS arguments: got '{got}', expected what `ros2 run --help` shows after --ros-args; "
+            "correct the command line or the file that it names"
+        )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     return stop

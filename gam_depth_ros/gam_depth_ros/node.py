@@ -14,13 +14,22 @@ import rclpy
 import rclpy.logging
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from gam_depth_ros import diagnostics, live_graph, log_bridge, messages, outputs, parameters, topics
+from gam_depth_ros import (
+    diagnostics,
+    live_graph,
+    log_bridge,
+    messages,
+    outputs,
+    parameters,
+    qos,
+    topics,
+)
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import Frame, Perception
 from gam_depth_ros.core.image_codec import ImageError
@@ -63,7 +72,9 @@ class GamDepthNode(LifecycleNode):
         self._config = parameters.declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(
-            DiagnosticArray, topics.DIAGNOSTICS.name, outputs.qos(topics.DIAGNOSTICS)
+            DiagnosticArray,
+            topics.DIAGNOSTICS.name,
+            qos.profile(self, topics.DIAGNOSTICS, qos.PUBLISHER),
         )
         # Steady, so that health is reported while simulated time stands still.
         self._timer = self.create_timer(
@@ -80,6 +91,7 @@ class GamDepthNode(LifecycleNode):
         """Load and check the model, warm it up, create the publishers."""
         config = self._config
         try:
+            qos.check(self)
             self._pipeline = load_pipeline(config.model_path or None, config.pipeline)
         except (ValueError, OSError, EngineError) as error:
             self._health.problem = " ".join(str(error).split())
@@ -270,7 +282,7 @@ def main(args: list[str] | None = None) -> int:
     stop = live_graph.start(args)
     try:
         node = GamDepthNode()
-    except ValueError as error:
+    except (ValueError, ParameterException) as error:  # the latter: rclpy's own, as use_sim_time
         rclpy.logging.get_logger("gam_depth").fatal(str(error))
         rclpy.try_shutdown()
         return 1

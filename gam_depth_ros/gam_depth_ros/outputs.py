@@ -8,19 +8,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-    qos_profile_sensor_data,
-    qos_profile_system_default,
-)
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from gam_depth_ros import messages, topics
+from gam_depth_ros import messages, qos, topics
 from gam_depth_ros.core.frame import Frame, Perception
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import Outputs
@@ -125,26 +116,6 @@ def missing_interfaces() -> list[Topic]:
     return [row for row in rows if INTERFACES[row.interface] is None]
 
 
-def qos(topic: Topic) -> QoSProfile:
-    """Return a fresh profile for a topic: overrides write into the profile they are given."""
-    if topic.qos == topics.LATCHED:
-        return QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=1,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        )
-    default = (
-        qos_profile_sensor_data if topic.qos == topics.SENSOR_DATA else qos_profile_system_default
-    )
-    return QoSProfile(
-        history=default.history,
-        depth=default.depth,
-        reliability=default.reliability,
-        durability=default.durability,
-    )
-
-
 class Publishers:
     """Every per-frame publisher and ``~/status`` of the node, from configure to cleanup."""
 
@@ -157,8 +128,7 @@ class Publishers:
                 self._by_name[row.name] = node.create_lifecycle_publisher(
                     interface,
                     row.name,
-                    qos(row),
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                    qos.profile(node, row, qos.PUBLISHER),
                 )
 
     def wants(self, topic: Topic) -> bool:

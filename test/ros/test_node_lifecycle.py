@@ -79,6 +79,39 @@ def test_a_refused_parameter_at_start_is_one_line_and_an_exit_status(start):
     assert not node.lines("Traceback")
 
 
+@pytest.mark.parametrize(
+    ("override", "value", "expected"),
+    [
+        ("/gam_depth/points.publisher.reliability", "sometimes", "system_default, reliable"),
+        ("/gam_depth/points.publisher.depth", -4, "0 to 10000"),
+        ("/image.subscription.depth", "many", "0 to 10000"),
+    ],
+)
+def test_a_refused_qos_override_is_one_line_at_configure_and_leaves_no_publisher(
+    graph, start, override, value, expected
+):
+    name = f"qos_overrides.{override}"
+    node = start(active=False, parameters={name: value})
+    line = node.wait_for_line("[ERROR]")
+    assert name in line
+    assert expected in line
+    assert state(graph) == "unconfigured"
+    assert graph.node.count_publishers("/gam_depth/depth/image") == 0
+    assert not node.lines("Traceback")
+    assert len(node.lines("[ERROR]")) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-p", "use_sim_time:=5"), ("--params-file", "/nowhere.yaml"), ("--no-such-flag",)],
+)
+def test_ros_arguments_that_cannot_be_read_are_one_line_and_an_exit_status(start, arguments):
+    node = start(active=False, arguments=("--ros-args", *arguments, "--"))
+    assert node.process.wait(20) == 1
+    assert node.lines("got ") or node.lines("[FATAL]")
+    assert not node.lines("Traceback")
+
+
 def test_live_parameters_change_the_next_frame_and_others_are_refused_with_the_reason(graph, start):
     start(parameters=FIXED)
     graph.listen(Image, "/gam_depth/depth/image")

@@ -43,6 +43,19 @@ def test_a_refused_change_says_why_and_changes_nothing(name, value, reason):
         change(NodeConfig(), {name: value}, configured=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "above"),
+    [
+        ("min_depth_m", 10.0, "max_depth_m, which is 10.0"),
+        ("scale.min_reference_depth_m", 6.5, "max_reference_depth_m, which is 6.0"),
+    ],
+)
+def test_ranges_without_content_are_refused(name, value, above):
+    reason = f"{name}: got {value}, expected less than {above}"
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        change(NodeConfig(), {name: value}, configured=False)
+
+
 def test_before_configure_everything_may_change_and_strange_names_are_ignored():
     config = change(
         NodeConfig(), {"engine.threads": 1, "use_sim_time": True, "qos_overrides./x": "y"}, False

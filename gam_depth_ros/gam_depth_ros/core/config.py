@@ -59,6 +59,13 @@ def validate(config: Any) -> None:
             raise ValueError(f"{entry.name}: got {value}, expected {low} to {high}")
 
 
+def in_order(config: Any, low: str, high: str) -> None:
+    """Check that one setting lies below another; raises ValueError with one line."""
+    least, most = getattr(config, low), getattr(config, high)
+    if not least < most:
+        raise ValueError(f"{low}: got {least}, expected less than {high}, which is {most}")
+
+
 @dataclass(frozen=True)
 class EngineConfig:
     """How the network is run."""
@@ -119,6 +126,7 @@ class ScaleConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        in_order(self, "min_reference_depth_m", "max_reference_depth_m")
 
 
 @dataclass(frozen=True)
@@ -142,3 +150,4 @@ class PipelineConfig:
 
     def __post_init__(self) -> None:
         validate(self)
+        in_order(self, "min_depth_m", "max_depth_m")

@@ -1,0 +1,102 @@
+"""Quality of service of each topic, with the overrides that ROS parameters give.
+
+The names are rclpy's: ``qos_overrides.<topic>.<publisher|subscription>.<policy>``. rclpy's own
+QoSOverridingOptions raise half way through creating an entity; here every value is checked first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterAlreadyDeclaredException,
+)
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+    qos_profile_system_default,
+)
+
+from gam_depth_ros import topics
+from gam_depth_ros.topics import Topic
+
+PUBLISHER, SUBSCRIPTION = "publisher", "subscription"
+DEEPEST = 10_000
+_CHOICES = {
+    "reliability": {
+        "system_default": ReliabilityPolicy.SYSTEM_DEFAULT,
+        "reliable": ReliabilityPolicy.RELIABLE,
+        "best_effort": ReliabilityPolicy.BEST_EFFORT,
+    },
+    "history": {
+        "system_default": HistoryPolicy.SYSTEM_DEFAULT,
+        "keep_last": HistoryPolicy.KEEP_LAST,
+        "keep_all": HistoryPolicy.KEEP_ALL,
+    },
+}
+
+
+def profile(node: Any, topic: Topic, entity: str) -> QoSProfile:
+    """Return the profile of a topic, overrides applied; its parameters are declared once.
+
+    Args:
+        node: The rclpy node.
+        topic: The topic; a latched one cannot be overridden.
+        entity: ``publisher`` or ``subscription``.
+
+    Raises:
+        ValueError: An override was refused; one line.
+    """
+    if topic.qos == topics.LATCHED:
+        return QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=1,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+    default = (
+        qos_profile_sensor_data if topic.qos == topics.SENSOR_DATA else qos_profile_system_default
+    )
+    prefix = f"qos_overrides.{node.resolve_topic_name(topic.name)}.{entity}"
+    chosen: dict[str, Any] = {}
+    for policy, choices in _CHOICES.items():
+        value = _declared(node, f"{prefix}.{policy}", getattr(default, policy).name.lower())
+        if value not in choices:
+            raise _refused(f"{prefix}.{policy}", f"'{value}'", f"one of {', '.join(choices)}")
+        chosen[policy] = choices[value]
+    depth = _declared(node, f"{prefix}.depth", default.depth)
+    return QoSProfile(**chosen, depth=depth, durability=default.durability)
+
+
+def check(node: Any) -> None:
+    """Declare and check the overrides of every topic; raises ValueError with one line."""
+    for topic in topics.INPUTS:
+        profile(node, topic, SUBSCRIPTION)
+    for topic in topics.OUTPUTS:
+        profile(node, topic, PUBLISHER)
+
+
+def _declared(node: Any, name: str, default: str | int) -> Any:
+    descriptor = ParameterDescriptor(
+        description="Quality of service, from the start of the node.", read_only=True
+    )
+    expected = "text"
+    if isinstance(default, int):
+        descriptor.integer_range = [IntegerRange(from_value=0, to_value=DEEPEST, step=1)]
+        expected = f"a whole number, 0 to {DEEPEST}"
+    try:
+        return node.declare_parameter(name, default, descriptor).value
+    except ParameterAlreadyDeclaredException:
+        return node.get_parameter(name).value
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        raise _refused(name, str(error).removesuffix(f": {name}"), expected) from None
+
+
+def _refused(name: str, got: str, expected: str) -> ValueError:
+    return ValueError(f"{name}: got {got}, expected {expected}; correct it and start the node anew")
