@@ -208,12 +208,12 @@ def _read_color(path: Path, name: str) -> npt.NDArray[np.uint8]:
     for suffix in PICTURE_SUFFIXES:
         file = path / "color" / f"{name}{suffix}"
         if file.exists():
-            image = _imread(file, cv2.IMREAD_COLOR_RGB)
+            image = _imread(file, cv2.IMREAD_COLOR)
             if image is None:
                 raise BagError(
                     f"{file}: got a file that is no picture, expected JPEG or PNG; copy it again"
                 )
-            return np.ascontiguousarray(image, np.uint8)
+            return np.ascontiguousarray(image[..., ::-1], np.uint8)
     raise BagError(
         f"{path / 'color' / name}: got no file, expected .jpg or .png; copy it again, or take its "
         "line out of frames.csv"
