@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ POLL_S = 0.2
 START_S = 60.0
 # The node reports its final counts once a second; the recorder has to hear the last of them.
 SETTLE_S = 2.5
+HIGHEST_DOMAIN = 100  # above 101 Fast DDS would use ports that Linux hands out to others
 
 
 class DemoError(BagError):
@@ -184,7 +186,7 @@ def graph_environment() -> dict[str, str]:
     profile = str(live_graph.config_file("fastdds_loopback.xml"))
     environment = {
         **os.environ,
-        "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
+        "ROS_DOMAIN_ID": str(_free_domain()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "FASTDDS_DEFAULT_PROFILES_FILE": profile,
@@ -193,6 +195,22 @@ def graph_environment() -> dict[str, str]:
     }
     environment.pop("ROS_LOCALHOST_ONLY", None)
     return environment
+
+
+def _free_domain() -> int:
+    """Return a domain in which nobody on this machine is: the first participant's port is free."""
+    domains = range(1, HIGHEST_DOMAIN + 1)
+    first = os.getpid() % HIGHEST_DOMAIN
+    for domain in (*domains[first:], *domains[:first]):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise live_graph.GraphError(
+        f"ROS_DOMAIN_ID: got {HIGHEST_DOMAIN} domains in use, expected a free one; end other nodes"
+    )
 
 
 def _has_messages() -> bool:

@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 POLL_S = 0.2
 STOP_S = 15.0
+GRACE_S = 3.0
 TAIL_LINES = 12
 
 
@@ -154,10 +155,14 @@ class Process:
             raise GraphError(self._failure(f"did not end within {STOP_S:g} s of SIGINT")) from None
 
     def kill(self) -> None:
-        """End it at once, if it still runs."""
+        """End it without delay, if it still runs; first gently, or it leaves its shared memory."""
         if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     def _lines(self) -> list[str]:
         return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
