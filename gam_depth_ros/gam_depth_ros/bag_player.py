@@ -22,7 +22,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from gam_depth_ros import live_graph
 from gam_depth_ros.evaluation.bag import sequence_to_bag
-from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError, is_bag_directory, open_bag
+from gam_depth_ros.evaluation.bag_contents import BagError
+from gam_depth_ros.evaluation.rosbag_reader import Bag, is_bag_directory, open_bag
 from gam_depth_ros.evaluation.sequence_folder import is_sequence_folder
 
 log = logging.getLogger(__name__)

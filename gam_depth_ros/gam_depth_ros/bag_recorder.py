@@ -20,9 +20,9 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from gam_depth_ros import live_graph
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_writer import BagWriter, OutMessage
 from gam_depth_ros.evaluation.ros_types import ros2_types
-from gam_depth_ros.evaluation.rosbag_reader import BagError
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,9 @@ from rich.table import Table
 
 from gam_depth_ros import live_graph, topics
 from gam_depth_ros.evaluation.bag import sequence_to_bag
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.ros_types import COMPRESSED_IMAGE
-from gam_depth_ros.evaluation.rosbag_reader import BagError, is_bag_directory, open_bag
+from gam_depth_ros.evaluation.rosbag_reader import is_bag_directory, open_bag
 from gam_depth_ros.evaluation.sequence_folder import is_sequence_folder
 from gam_depth_ros.evaluation.topics import Topics, choose_topics
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gam_depth_ros.core.frame import Frame
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.bag_writer import OutMessage, write_bag
-from gam_depth_ros.evaluation.rosbag_reader import BagError, is_bag_directory, open_bag
+from gam_depth_ros.evaluation.rosbag_reader import is_bag_directory, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, Recording, RecordingStats, Sample
 from gam_depth_ros.evaluation.sequence_folder import FolderRecording, is_sequence_folder
 from gam_depth_ros.evaluation.topics import Topics

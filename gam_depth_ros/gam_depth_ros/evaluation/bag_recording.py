@@ -14,10 +14,11 @@ from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.pairing import StampPairer
+from gam_depth_ros.evaluation.bag_contents import BagError, RawMessage
 from gam_depth_ros.evaluation.bag_writer import OutMessage
 from gam_depth_ros.evaluation.message_decoding import color_of, depth_of, ids_of, intrinsics_of
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS, stamp_ns
-from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError, RawMessage, open_bag
+from gam_depth_ros.evaluation.rosbag_reader import Bag, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, RecordingStats, Sample
 from gam_depth_ros.evaluation.topics import Topics, choose_topics, describe
 

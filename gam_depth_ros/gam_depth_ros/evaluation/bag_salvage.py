@@ -18,7 +18,7 @@ from rosbags.rosbag1.reader import Header, decompressors, normalize, read_bytes,
 from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, read_string
 from rosbags.typesys.msg import normalize_msgtype
 
-from gam_depth_ros.evaluation.rosbag_reader import DAMAGE, BagError, RawMessage, StoredTopic
+from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError, RawMessage, StoredTopic
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.ros_types import ros2_types
-from gam_depth_ros.evaluation.rosbag_reader import BagError
 
 STORAGES = ("mcap", "sqlite3")
 

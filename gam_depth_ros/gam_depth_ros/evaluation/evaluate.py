@@ -24,6 +24,7 @@ import numpy as np
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.pipeline import PerceptionPipeline
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.gallery import Gallery, Picture
 from gam_depth_ros.evaluation.observation import (
@@ -34,7 +35,6 @@ from gam_depth_ros.evaluation.observation import (
     observe,
 )
 from gam_depth_ros.evaluation.recorded import observe_recorded, open_recorded
-from gam_depth_ros.evaluation.rosbag_reader import BagError
 from gam_depth_ros.evaluation.sample import FrameFailure, Recording
 from gam_depth_ros.evaluation.scoring import (
     DepthScore,

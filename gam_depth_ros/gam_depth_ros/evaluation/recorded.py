@@ -11,12 +11,13 @@ import numpy as np
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.image_codec import ImageError
+from gam_depth_ros.evaluation.bag_contents import BagError, RawMessage
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.message_decoding import depth_of, ids_of
 from gam_depth_ros.evaluation.observation import ConstantFloor, Dropped, Event, Float, Observation
 from gam_depth_ros.evaluation.perception_messages import DEPTH, MASK, SCALE, STATUS, UNCERTAINTY
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS
-from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError, RawMessage, open_bag
+from gam_depth_ros.evaluation.rosbag_reader import Bag, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, Sample
 
 PER_FRAME = (DEPTH, UNCERTAINTY, MASK, SCALE)

@@ -2,89 +2,21 @@
 
 from __future__ import annotations
 
-import struct
-import sys
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-import apsw
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Reader1
-from rosbags.rosbag1 import ReaderError as ReaderError1
 from rosbags.rosbag2 import Reader as Reader2
-from rosbags.rosbag2 import ReaderError as ReaderError2
-from rosbags.serde import SerdeError
 from rosbags.typesys import TypesysError, get_types_from_msg
 
+from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError, RawMessage, StoredTopic
+from gam_depth_ros.evaluation.bag_salvage import salvage
 from gam_depth_ros.evaluation.ros_types import ros2_types
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-DAMAGE = (
-    ReaderError1,
-    ReaderError2,
-    SerdeError,
-    TypesysError,
-    apsw.Error,
-    zstd.ZstdError,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What rosbags, its storages and its decompressors raise on broken bytes: no single family."""
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 BAG_KINDS = "a rosbag2 directory, an .mcap, .db3 or .bag file, or a sequence folder"
-
-
-class BagError(ValueError):
-    """A recording cannot be used. The message is one line: got, expected, remedy."""
-
-
-class RawMessage(NamedTuple):
-    """One message as it lies in the bag.
-
-    Attributes:
-        topic: Topic name with a leading slash.
-        msgtype: Type in ROS 2 spelling, for example ``sensor_msgs/msg/Image``.
-        bag_time_ns: When the recorder received it, nanoseconds.
-        data: Serialised message: CDR from rosbag2, ROS 1 serialisation from rosbag1.
-    """
-
-    topic: str
-    msgtype: str
-    bag_time_ns: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class StoredTopic:
-    """A topic of a bag.
-
-    Attributes:
-        name: Topic name.
-        msgtype: Its type.
-        definition: The definition stored in the bag; empty where there is none.
-        count: Number of messages; None where only reading the bag would tell.
-    """
-
-    name: str
-    msgtype: str
-    definition: str = ""
-    count: int | None = None
 
 
 class StorageFile(Protocol):
@@ -248,8 +180,6 @@ def _storage_files(path: Path) -> list[Path]:
 
 
 def _open_file(path: Path) -> StorageFile:
-    from gam_depth_ros.evaluation.bag_salvage import salvage
-
     try:
         return IntactStorage(Reader1(path) if path.suffix == ".bag" else Reader2(path))
     except DAMAGE as error:

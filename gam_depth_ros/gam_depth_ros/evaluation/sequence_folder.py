@@ -22,10 +22,10 @@ import numpy.typing as npt
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import decode_depth
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_writer import OutMessage
 from gam_depth_ros.evaluation.image_messages import input_messages
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS
-from gam_depth_ros.evaluation.rosbag_reader import BagError
 from gam_depth_ros.evaluation.sample import FrameFailure, RecordingStats, Sample
 
 FRAME_ID = "camera_color_optical_frame"

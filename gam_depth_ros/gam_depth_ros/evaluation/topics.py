@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gam_depth_ros.core.image_codec import COLOR_ENCODINGS, DEPTH_ENCODINGS, MONO_ENCODINGS
+from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.ros_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
-from gam_depth_ros.evaluation.rosbag_reader import Bag, BagError
+from gam_depth_ros.evaluation.rosbag_reader import Bag
 
 OUTPUT_NAMESPACE = "/gam_depth"
 
