@@ -29,7 +29,7 @@ from gam_depth_ros.evaluation.rosbag_reader import is_bag_directory, open_bag
 from gam_depth_ros.evaluation.sequence_folder import is_sequence_folder
 from gam_depth_ros.evaluation.topics import Topics, choose_topics
 
-SEED, FRAMES, SIZE = 7, 120, "480x640"
+SEED, FRAMES, SIZE = 10, 120, "480x640"
 NODE = "/gam_depth"
 RECORDED = (topics.DEPTH, topics.UNCERTAINTY, topics.MASK, topics.CONFIDENCE, topics.SCALE)
 POLL_S = 0.2

@@ -27,7 +27,7 @@ from gam_depth_training.config import (
     load_config,
 )
 from gam_depth_training.export import compress_weights
-from gam_depth_training.fit import fit
+from gam_depth_training.fit import RunningMean, fit
 from gam_depth_training.module import supervised_terms, weighted_total
 from gam_depth_training.networks import JointNetwork
 from gam_depth_training.release import export_weights, load_network
@@ -173,6 +173,15 @@ def test_a_stopped_run_resumes_and_a_finished_one_is_not_repeated(shards, tmp_pa
     weights.unlink()  # as if killed between the last checkpoint and the final weights
     again = fit(_config(), shards, out, progress=False)
     assert again.read_bytes() == first
+
+
+def test_the_running_mean_forgets_where_a_short_stage_started():
+    callback = RunningMean(0.99)
+    average = callback._kwargs["avg_fn"]
+    mean = torch.zeros(1)
+    for updates in range(1, 73):  # a stage of 360 steps
+        mean = average(mean, torch.ones(1), updates)
+    assert mean.item() > 0.99
 
 
 def test_calibration_of_a_known_laplace_is_one():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -59,6 +60,29 @@ class ValidationBatches(torch.utils.data.IterableDataset[Batch]):
                     for i in chosen
                 ]
             )
+
+
+class RunningMean(WeightAveraging):
+    """Exponential mean of the weights that forgets where the stage started.
+
+    A constant decay would leave half of a short stage's result at its first weights; so the decay
+    grows with the number of updates n as (1 + n) / (10 + n) until it reaches its value.
+
+    Args:
+        decay: Decay in the long run.
+    """
+
+    def __init__(self, decay: float) -> None:
+        def average(mean: torch.Tensor, current: torch.Tensor, updates: Any) -> torch.Tensor:
+            kept = min(decay, float((1 + updates) / (10 + updates)))
+            return kept * mean + (1 - kept) * current
+
+        # Buffers too: batch statistics must fit the averaged weights.
+        super().__init__(use_buffers=True, avg_fn=average)
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """Say whether to update: after every fifth step."""
+        return step_idx is not None and step_idx % EMA_EVERY_STEPS == 0
 
 
 class ReportScores(Callback):
@@ -148,10 +172,7 @@ def _fit_stage(
         devices=1,
         logger=TensorBoardLogger(str(out), name="tensorboard", version=f"{index}_{stage.name}"),
         callbacks=[
-            # Buffers too: batch statistics must fit the averaged weights.
-            EMAWeightAveraging(
-                decay=config.ema_decay, use_buffers=True, update_every_n_steps=EMA_EVERY_STEPS
-            ),
+            RunningMean(config.ema_decay),
             ModelCheckpoint(
                 folder, save_last=True, save_top_k=0, every_n_train_steps=CHECKPOINT_EVERY_STEPS
             ),
