@@ -49,6 +49,12 @@ def test_the_file_stays_small():
     assert (MODELS / _entry()["file"]).stat().st_size <= 20_000_000
 
 
+def test_the_file_tells_nothing_of_the_machine_that_made_it():
+    content = (MODELS / _entry()["file"]).read_bytes()
+    assert b".py" not in content
+    assert b"File " not in content
+
+
 def test_the_contract_says_what_trained_it(engine):
     assert engine.spec.name == _entry()["name"]
     assert engine.spec.licence == _entry()["licence"]

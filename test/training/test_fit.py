@@ -155,6 +155,7 @@ def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_
     model = tmp_path / "tiny.onnx"
     report, spec = export_weights(weights, shards, config, model, "abc1234", "2026-01-01")
     assert report.median_depth_change < 0.01
+    assert str(REPOSITORY).encode() not in model.read_bytes(), "a path of this machine is inside"
     engine = OnnxEngine(model, EngineConfig(warmup_runs=0))
     assert engine.spec.training["commit"] == "abc1234"
     assert engine.spec.sigma_calibration == spec.sigma_calibration

@@ -98,7 +98,7 @@ def export_onnx(
     with TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.onnx"
         _trace(deployed, spec.input_size_hw, raw)
-        model = compress_weights(onnx.load(str(raw)))
+        model = forget_machine(compress_weights(onnx.load(str(raw))))
         spec = replace(spec, outputs=OUTPUTS)
         helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
         model.producer_name = "gam_depth_training"
@@ -153,6 +153,15 @@ def fuse_batch_norm(network: JointNetwork) -> JointNetwork:
     return fused
 
 
+def forget_machine(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove what the tracer noted of the machine it ran on: stack traces with their paths."""
+    for noted in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    del model.graph.value_info[:]
+    return model
+
+
 def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store convolution weights as int8 with one scale per output channel.
 
@@ -182,7 +191,6 @@ def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes = added + list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    del model.graph.value_info[:]
     return model
 
 
