@@ -57,8 +57,9 @@ def synth(
     try:
         size_hw = _parse_size(size or ("480x640" if out else "192x256"))
         if shards is not None:
-            write_training_shards(shards, frames, seed, workers, size_hw)
-            console.print(f"{frames} frames in {shards}")
+            written = write_training_shards(shards, frames, seed, workers, size_hw)
+            # Shards are whole, so there may be more frames than were asked for.
+            console.print(f"{len(written)} whole shards in {shards}", soft_wrap=True)
             return
         assert out is not None
         folders = write_sequences(
