@@ -1,4 +1,4 @@
-"""Where a camera may stand: robots near the floor, standing robots, hands, close-ups, corners."""
+"""Where a camera may stand: near the floor, on a mast, in a hand, close to things, in corners."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .surface import Tracer
 
 Rng = np.random.Generator
 
-KINDS = ("floor_robot", "standing_robot", "hand", "close_up", "corner")
-SHARES = (0.2, 0.17, 0.2, 0.31, 0.12)
+KINDS = ("floor_robot", "standing_robot", "hand", "close_up", "level", "corner")
+SHARES = (0.19, 0.14, 0.18, 0.24, 0.15, 0.1)
 _PROBE_HW = (24, 32)
 
 
@@ -58,6 +58,14 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
         up = np.deg2rad(rng.uniform(2, 22) if rng.random() < 0.35 else rng.uniform(15, 75))
         way = np.array([np.cos(yaw) * np.cos(up), np.sin(yaw) * np.cos(up), np.sin(up)])
         return look_at(target + distance * way, target, _roll(rng, 12, 0.15))
+    if kind == "level" and len(scene.targets_m):
+        # Over a desk's screens and clutter into the depth of the room, as from a tripod on it.
+        target = scene.targets_m[int(rng.integers(len(scene.targets_m)))]
+        back = rng.uniform(0.35, 1.6) * _heading(_towards(rng, room, target) + np.pi)
+        rise = rng.uniform(-0.05, 0.45)
+        pitch = float(np.deg2rad(rng.normal(-4, 8)))
+        yaw = float(np.arctan2(-back[1], -back[0]) + rng.normal(0, 0.35))
+        return look(target + back + (0, 0, rise), yaw, pitch, _roll(rng, 5, 0.05))
     x, y = _floor_spot(rng, room, 0.25)
     yaw = float(rng.uniform(0, 2 * np.pi))
     if rng.random() < 0.65:  # into the room rather than at the nearest wall
@@ -78,6 +86,16 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
         return look_at(at, aim, degrees(rng.normal(0, 3)))
     at = np.array([x, y, rng.uniform(0.6, 1.9)])
     return look(at, yaw, degrees(rng.normal(-12, 20)), _roll(rng, 14, 0.1))
+
+
+def _towards(rng: Rng, room: Room, start_m: Float) -> float:
+    """Yaw from a point to a random spot of the room: mostly along the room's length."""
+    x, y = _floor_spot(rng, room, 0.3)
+    return float(np.arctan2(y - start_m[1], x - start_m[0]))
+
+
+def _heading(yaw: float) -> Float:
+    return np.array([np.cos(yaw), np.sin(yaw), 0.0])
 
 
 def _roll(rng: Rng, spread_deg: float, wild_share: float) -> float:
