@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 # Stabilisers of SSIM for pictures in [0, 1]: (0.01)² and (0.03)² (Wang et al. 2004).
 SSIM_C1 = 0.01**2
 SSIM_C2 = 0.03**2

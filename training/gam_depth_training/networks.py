@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .geometry import disparity_to_depth
+
 ENCODER_CHANNELS = (64, 64, 128, 256, 512)
 DECODER_CHANNELS = (16, 32, 64, 128, 256)
-MIN_DEPTH = 0.1
-MAX_DEPTH = 10.0
 # A network cannot claim to be surer than 1 % or less sure than a factor of about 7.
 MIN_LOG_B = -4.6
 MAX_LOG_B = 0.7
@@ -184,14 +184,6 @@ class JointPrediction:
     log_b: Tensor
     logits: Tensor
     features: Tensor
-
-
-def disparity_to_depth(
-    disparity: Tensor, min_depth: float = MIN_DEPTH, max_depth: float = MAX_DEPTH
-) -> Tensor:
-    """Map a sigmoid output in (0, 1) to depth: 1 / (1/max + (1/min − 1/max)·d)."""
-    smallest, largest = 1.0 / max_depth, 1.0 / min_depth
-    return 1.0 / (smallest + (largest - smallest) * disparity)
 
 
 class JointNetwork(nn.Module):
