@@ -1,4 +1,4 @@
-"""The networks of GAM-Depth: one shared encoder, decoders for depth, sigma and semantics, and pose.
+"""The networks of GAM-Depth: one shared encoder, decoders for depth, sigma and semantics.
 
 The encoder carries torchvision's parameter names, so its public ImageNet weights load from a file.
 Sources: He et al. 2016 (ResNet-18), Godard et al. 2019 (decoders), Yang et al. 2024 (GAM-Depth).
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .geometry import disparity_to_depth
+from gam_depth_training.geometry import disparity_to_depth
 
 ENCODER_CHANNELS = (64, 64, 128, 256, 512)
 DECODER_CHANNELS = (16, 32, 64, 128, 256)
@@ -227,40 +227,3 @@ class JointNetwork(nn.Module):
             self.semantic_head(own),
             features[-1].mean((2, 3)),
         )
-
-
-class PoseNetwork(nn.Module):
-    """Relative pose of two pictures: B×6×H×W → axis-angle and translation, B×3 each.
-
-    The pictures stand in temporal order; the pose maps points of the first camera to the second.
-    Outputs are scaled by 0.01, so that training starts near no motion (Zhou et al. 2017).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = ResNetEncoder(images=2)
-        self.decoder = PoseDecoder()
-
-    def forward(self, pair: Tensor) -> tuple[Tensor, Tensor]:
-        """Return axis-angle (radians) and translation (up to scale) of the motion."""
-        return self.decoder(self.encoder(pair)[-1])
-
-
-class PoseDecoder(nn.Module):
-    """B×512×h×w → axis-angle and translation (B×3 each), from the spatial mean."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(ENCODER_CHANNELS[-1], 256, 1)
-        self.conv0 = nn.Conv2d(256, 256, 3, padding=1)
-        self.conv1 = nn.Conv2d(256, 256, 3, padding=1)
-        # Two poses, of which the method uses the first: public pose weights have this shape.
-        self.pose = nn.Conv2d(256, 12, 1)
-
-    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """Return axis-angle (radians) and translation (up to scale)."""
-        x = functional.relu(self.squeeze(feature))
-        x = functional.relu(self.conv0(x))
-        x = functional.relu(self.conv1(x))
-        pose = 0.01 * self.pose(x).mean((2, 3))
-        return pose[:, :3], pose[:, 3:6]
