@@ -146,8 +146,7 @@ def project(points: Tensor, intrinsics: Tensor, transform: Tensor) -> Tensor:
         Coordinates as they fall, also outside the picture. Points behind the camera land at
         ``BEHIND_PX`` in both and carry no gradient.
     """
-    fx, fy, cx, cy = _pinhole(intrinsics)
-    matrix = transform[..., None, None]
+    matrix = compose(intrinsics[:, :3, :3], transform[:, :3])[..., None, None]
     x, y, z = (
         matrix[:, row : row + 1, 0] * points[:, 0:1]
         + matrix[:, row : row + 1, 1] * points[:, 1:2]
@@ -157,7 +156,7 @@ def project(points: Tensor, intrinsics: Tensor, transform: Tensor) -> Tensor:
     )
     front = z > Z_EPSILON
     divisor = torch.where(front, z, torch.ones_like(z)) + Z_EPSILON
-    pixels = torch.cat(((fx * x + cx * z) / divisor, (fy * y + cy * z) / divisor), dim=1)
+    pixels = torch.cat((x / divisor, y / divisor), dim=1)
     return pixels.masked_fill(~front, BEHIND_PX)
 
 
