@@ -142,12 +142,12 @@ def load_config(path: Path) -> TrainingConfig:
         raise ValueError(f"{path}: expected a mapping with a list under 'stages'")
     try:
         stages = tuple(
-            _build(StageConfig, {**stage, "size_hw": tuple(stage["size_hw"])})
+            build_dataclass(StageConfig, {**stage, "size_hw": tuple(stage["size_hw"])})
             for stage in data.pop("stages")
         )
-        augmentation = _build(AugmentationConfig, data.pop("augmentation", {}))
-        weights = _build(LossWeights, data.pop("weights", {}))
-        return _build(
+        augmentation = build_dataclass(AugmentationConfig, data.pop("augmentation", {}))
+        weights = build_dataclass(LossWeights, data.pop("weights", {}))
+        return build_dataclass(
             TrainingConfig,
             {**data, "stages": stages, "augmentation": augmentation, "weights": weights},
         )
@@ -155,7 +155,8 @@ def load_config(path: Path) -> TrainingConfig:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _build(kind: type[T], values: dict[str, Any]) -> T:
+def build_dataclass(kind: type[T], values: dict[str, Any]) -> T:
+    """Build a dataclass from a mapping; raises ValueError naming a key that it does not have."""
     known = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:
