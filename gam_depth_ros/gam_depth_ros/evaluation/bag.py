@@ -20,6 +20,7 @@ from gam_depth_ros.evaluation.topics import Topics
 
 __all__ = [
     "BagError",
+    "FolderRecording",
     "Frame",
     "FrameFailure",
     "OutMessage",

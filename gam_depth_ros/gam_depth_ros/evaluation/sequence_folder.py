@@ -57,6 +57,10 @@ class FolderRecording:
     Args:
         path: The folder.
 
+    Attributes:
+        intrinsics: Calibration of the pictures; None where there is no intrinsics.json.
+        entries: The frames in the order of their stamps.
+
     Raises:
         BagError: no colour images, or calibration or frame list unreadable.
     """
@@ -69,13 +73,13 @@ class FolderRecording:
         self.notes: tuple[str, ...] = ()
         self.topics: dict[str, str | None] = {}
         self.intrinsics = _read_intrinsics(path / "intrinsics.json")
-        self._entries = _read_entries(path)
-        self.frame_count: int | None = len(self._entries)
+        self.entries = _read_entries(path)
+        self.frame_count: int | None = len(self.entries)
 
     def samples(self) -> Iterator[Sample | FrameFailure]:
         """Yield every frame in the order of the stamps, and a failure for each unreadable one."""
         self.stats = RecordingStats()
-        for entry in self._entries:
+        for entry in self.entries:
             self.stats.images += 1
             try:
                 yield self._read(entry)
@@ -95,6 +99,14 @@ class FolderRecording:
         for frame in FolderRecording(self.path).samples():
             if isinstance(frame, Sample):
                 yield from input_messages(frame)
+
+    def color_path(self, entry: FolderEntry) -> Path:
+        """Return the file of a frame's picture; raises BagError where there is none."""
+        return _color_path(self.path, entry.name)
+
+    def depth_path(self, entry: FolderEntry) -> Path | None:
+        """Return the file of a frame's depth image; None where none is promised."""
+        return self.path / "depth" / f"{entry.name}.png" if entry.has_depth else None
 
     def _read(self, entry: FolderEntry) -> Sample:
         rgb = _read_color(self.path, entry.name)
@@ -204,20 +216,25 @@ def _has_depth(path: Path, row: dict[str, str]) -> bool:
     return given.strip() in ("1", "true", "True")
 
 
-def _read_color(path: Path, name: str) -> npt.NDArray[np.uint8]:
+def _color_path(path: Path, name: str) -> Path:
     for suffix in PICTURE_SUFFIXES:
         file = path / "color" / f"{name}{suffix}"
         if file.exists():
-            image = _imread(file, cv2.IMREAD_COLOR)
-            if image is None:
-                raise BagError(
-                    f"{file}: got a file that is no picture, expected JPEG or PNG; copy it again"
-                )
-            return np.ascontiguousarray(image[..., ::-1], np.uint8)
+            return file
     raise BagError(
         f"{path / 'color' / name}: got no file, expected .jpg or .png; copy it again, or take its "
         "line out of frames.csv"
     )
+
+
+def _read_color(path: Path, name: str) -> npt.NDArray[np.uint8]:
+    file = _color_path(path, name)
+    image = _imread(file, cv2.IMREAD_COLOR)
+    if image is None:
+        raise BagError(
+            f"{file}: got a file that is no picture, expected JPEG or PNG; copy it again"
+        )
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def _imread(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
