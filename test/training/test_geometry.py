@@ -112,7 +112,7 @@ def test_rotation_is_the_matrix_exponential(angle):
     x, y, z = angle
     cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
     rotation = geometry.rotation_matrix(torch.tensor([angle], dtype=torch.float64))[0]
-    _close(rotation, torch.matrix_exp(cross), 1e-12)
+    _close(rotation, torch.matrix_exp(cross), 1e-9)  # matrix_exp itself is out by 2e-11
 
 
 @settings(max_examples=25, deadline=None)
