@@ -65,7 +65,8 @@ class Recipe:
         size_hw: Network input, height and width, multiples of 32 from 64 on.
         batch_size: Clips of one optimiser step, over all devices together.
         epochs: Passes over the clips.
-        max_steps: Optimiser steps at which the run ends earlier, or None.
+        max_steps: Optimiser steps of the run in place of whole epochs, or None; the schedule
+            still counts epochs.
         learning_rate: Adam's, at the start.
         milestones: Epochs from which the rate is lower, each time by ``gamma``.
         gamma: See ``milestones``.
@@ -132,14 +133,14 @@ class Recipe:
             value = getattr(self, name)
             if not 0 <= value <= 1 or (value == 1 and name in ("ema_decay", "replay_share")):
                 raise ValueError(f"got {name} {value}, expected a share from 0 to 1")
-        for name in ("batch_size", "epochs", "learning_rate", "validate_every"):
-            if not getattr(self, name) > 0:
+        for name in ("batch_size", "epochs", "max_steps", "learning_rate", "validate_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
                 raise ValueError(f"got {name} {getattr(self, name)}, expected more than 0")
 
     def total_steps(self, clips: int) -> int:
         """Return the optimiser steps of the whole run over so many clips."""
-        steps = self.epochs * self.steps_per_epoch(clips)
-        return steps if self.max_steps is None else min(steps, self.max_steps)
+        return self.max_steps or self.epochs * self.steps_per_epoch(clips)
 
     def steps_per_epoch(self, clips: int) -> int:
         """Return the whole batches of an epoch, at least one."""
