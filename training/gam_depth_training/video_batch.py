@@ -18,7 +18,7 @@ class VideoBatch:
 
     Attributes:
         frames: B×F×3×H×W float32 in [0, 1], in temporal order, never jittered: losses look at
-            these.
+            these. The same tensor as ``inputs`` where no clip is jittered: change neither in place.
         inputs: B×F×3×H×W float32 in [0, 1], the same frames after colour jitter: networks see
             these.
         offsets: The F temporal offsets in rising order, in units of the recording's frame gap.
@@ -63,8 +63,22 @@ class VideoBatch:
         ]
 
     def to(self, device: torch.device) -> VideoBatch:
-        """Return the batch on ``device``; Lightning calls this before each step."""
-        return self._with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
+        """Return the batch on ``device``; Lightning calls this before each step.
+
+        Bytes of ``collate_bytes`` become the types above, after the transfer.
+        """
+        moved = self._with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
+        if moved.frames.dtype != torch.uint8:
+            return moved
+        frames = _unit_range(moved.frames)
+        return replace(
+            moved,
+            frames=frames,
+            inputs=frames if self.inputs is self.frames else _unit_range(moved.inputs),
+            magnitude=moved.magnitude.double(),
+            labels=moved.labels.long(),
+            keypoints=moved.keypoints.float(),
+        )
 
     def pin_memory(self) -> VideoBatch:
         """Return the batch in page-locked memory; a DataLoader with ``pin_memory`` calls this."""
@@ -78,17 +92,17 @@ class VideoBatch:
 
 @dataclass(frozen=True)
 class VideoSample:
-    """One clip on its way into a batch: the fields of VideoBatch without B.
+    """One clip on its way into a batch: the fields of VideoBatch without B, as small as they go.
 
     Attributes:
-        frames: F×3×H×W uint8 in 0 to 255; a batch scales them.
+        frames: F×3×H×W uint8 in 0 to 255.
         inputs: F×3×H×W uint8, jittered; the same tensor as ``frames`` where nothing changed.
         offsets: F temporal offsets.
         intrinsics: 3×3 float32.
         directions: 6×3 float32.
-        magnitude: 1×H×W float64.
-        labels: H×W int64.
-        keypoints: 1×H×W float32.
+        magnitude: 1×H×W float32 or float64.
+        labels: H×W uint8.
+        keypoints: 1×H×W uint8.
         key: Name of the clip.
     """
 
@@ -103,8 +117,10 @@ class VideoSample:
     key: str
 
 
-def collate(samples: list[VideoSample | None]) -> VideoBatch | None:
-    """Stack clips into a batch; clips lost to an unreadable frame (None) are left out.
+def collate_bytes(samples: list[VideoSample | None]) -> VideoBatch | None:
+    """Stack clips, pictures still as bytes: a quarter of what a loader's process has to hand over.
+
+    ``VideoBatch.to`` makes the floats. Clips lost to an unreadable frame (None) are left out.
 
     Returns:
         The batch; None where every clip of it was lost.
@@ -121,11 +137,11 @@ def collate(samples: list[VideoSample | None]) -> VideoBatch | None:
             f"batch: got clips with offsets {sorted(offsets)}, expected one set; load the data "
             "with the same offsets"
         )
-    frames = _unit_range([sample.frames for sample in kept])
+    frames = torch.stack([sample.frames for sample in kept])
     jittered = any(sample.inputs is not sample.frames for sample in kept)
     return VideoBatch(
         frames=frames,
-        inputs=_unit_range([sample.inputs for sample in kept]) if jittered else frames,
+        inputs=torch.stack([sample.inputs for sample in kept]) if jittered else frames,
         offsets=offsets.pop(),
         intrinsics=torch.stack([sample.intrinsics for sample in kept]),
         directions=torch.stack([sample.directions for sample in kept]),
@@ -136,5 +152,11 @@ def collate(samples: list[VideoSample | None]) -> VideoBatch | None:
     )
 
 
-def _unit_range(pictures: list[Tensor]) -> Tensor:
-    return torch.stack(pictures).to(torch.float32).div_(255.0)
+def collate(samples: list[VideoSample | None]) -> VideoBatch | None:
+    """Stack clips into a batch of the documented types; see collate_bytes."""
+    batch = collate_bytes(samples)
+    return None if batch is None else batch.to(torch.device("cpu"))
+
+
+def _unit_range(pictures: Tensor) -> Tensor:
+    return pictures.to(torch.float32).div_(255.0)
