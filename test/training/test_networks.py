@@ -12,11 +12,10 @@ from gam_depth_training.networks import (
     Decoder,
     Head,
     JointNetwork,
-    PoseDecoder,
-    PoseNetwork,
     ResNetEncoder,
     disparity_to_depth,
 )
+from gam_depth_training.pose_networks import PoseDecoder, PoseNetwork
 
 ORACLE = "oracle/05_decoders.npz"
 
