@@ -97,7 +97,7 @@ def test_a_saved_recipe_reads_back_as_the_same(tmp_path):
         ("name: x\nsize_hw: [50, 64]", "multiples of 32"),
         ("name: x\noffsets: [1, 0]", "expected rising ones with 0"),
         ("name: x\noffsets: [-1, 1]", "expected rising ones with 0"),
-        ("name: x\nflip: 2", "got flip 2"),
+        ("name: x\nema_decay: 2", "got ema_decay 2"),
         ("name: x\nbatch_size: 0", "got batch_size 0"),
         ("name: x\nprecision: 8", "got precision '8'"),
         ("name: x\nnetwork: {decoders: three}", "got decoders 'three'"),

@@ -75,8 +75,8 @@ class Recipe:
         ema_decay: Decay of the running mean of the weights, which is then what is validated and
             kept; 0 keeps the weights themselves.
         seed: Seeds weights, order, flips and jitter.
-        flip: Probability of mirroring a clip.
-        jitter: Probability of changing a clip's colours.
+        flip: Whether to mirror every second clip.
+        jitter: Whether to change the colours of every second clip.
         validate_every: Steps between validations.
         start: File of weights to start from (``weights.pt`` or a checkpoint of this program), or
             None.
@@ -105,8 +105,8 @@ class Recipe:
     gradient_clip: float = 0.0
     ema_decay: float = 0.0
     seed: int = 123
-    flip: float = 0.5
-    jitter: float = 0.5
+    flip: bool = True
+    jitter: bool = True
     validate_every: int = 500
     start: str | None = None
     imagenet: str | None = None
@@ -129,10 +129,10 @@ class Recipe:
                 f"got offsets {list(self.offsets)}, expected rising ones with 0, the target, and "
                 "at least one other, as in [-1, 0, 1]"
             )
-        for name in ("flip", "jitter", "ema_decay", "replay_share"):
+        for name in ("ema_decay", "replay_share"):
             value = getattr(self, name)
-            if not 0 <= value <= 1 or (value == 1 and name in ("ema_decay", "replay_share")):
-                raise ValueError(f"got {name} {value}, expected a share from 0 to 1")
+            if not 0 <= value < 1:
+                raise ValueError(f"got {name} {value}, expected from 0 to below 1")
         for name in ("batch_size", "epochs", "max_steps", "learning_rate", "validate_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import torch
 
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.model_spec import ModelSpec
-from gam_depth_training.batch import find_shards, load_shards, resize_sample, split_shards
+from gam_depth_training.batch import (
+    ShardFrames,
+    find_shards,
+    load_shards,
+    resize_sample,
+    split_shards,
+)
 from gam_depth_training.calibration import fit_calibration, normalised_residuals
 from gam_depth_training.config import TrainingConfig
 from gam_depth_training.export import ParityReport, export_onnx
@@ -17,6 +24,25 @@ from gam_depth_training.fit import ValidationBatches
 from gam_depth_training.networks import JointNetwork
 
 PARITY_PICTURES = 8
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from, as its file says.
+
+    Attributes:
+        name: Of the model.
+        config: Digest of the config or recipe.
+        data: What it was trained on, in words.
+        commit: Of the code.
+        day: ISO date.
+    """
+
+    name: str
+    config: str
+    data: str
+    commit: str
+    day: str
 
 
 def load_network(weights: Path) -> JointNetwork:
@@ -47,23 +73,44 @@ def export_weights(
         ExportError: the file does not answer as the network does.
     """
     network = load_network(weights)
-    size_hw = config.stages[-1].size_hw
     training, validation = split_shards(find_shards(shards), config.validation_shards)
-    held_out = load_shards(validation)
+    provenance = Provenance(
+        config.name,
+        config.digest(),
+        f"{len(training)} shards of synthetic rooms, no recordings",
+        commit,
+        day,
+    )
+    size_hw = config.stages[-1].size_hw
+    return write_model(network, load_shards(validation), size_hw, provenance, out)
+
+
+def write_model(
+    network: JointNetwork,
+    held_out: ShardFrames,
+    size_hw: tuple[int, int],
+    provenance: Provenance,
+    out: Path,
+) -> tuple[ParityReport, ModelSpec]:
+    """Calibrate a network's sigma on held-out rooms, write its model file and check it.
+
+    Raises:
+        ExportError: the file does not answer as the network does.
+    """
     batches = list(ValidationBatches(held_out, size_hw, 16))
     calibration = fit_calibration(
         normalised_residuals(network, batches), f"{len(held_out)} held-out synthetic frames"
     )
     spec = ModelSpec(
-        name=config.name,
+        name=provenance.name,
         input_size_hw=size_hw,
         labels=NYU13,
         sigma_calibration=calibration,
         training={
-            "config": config.digest(),
-            "data": f"{len(training)} shards of synthetic rooms, no recordings",
-            "commit": commit,
-            "date": day,
+            "config": provenance.config,
+            "data": provenance.data,
+            "commit": provenance.commit,
+            "date": provenance.day,
         },
     )
     picked = np.linspace(0, len(held_out) - 1, PARITY_PICTURES).astype(int)
