@@ -22,6 +22,7 @@ from gam_depth_ros.core.image_codec import (
     decode_color,
     decode_compressed_color,
     decode_depth,
+    encode_confidence,
     encode_depth,
 )
 from gam_depth_ros.core.labels import LabelSet
@@ -132,29 +133,21 @@ def restamped(info: CameraInfo, head: Header) -> CameraInfo:
 def to_image(pixels: npt.NDArray[Any], encoding: str, head: Header) -> Image:
     """Wrap an H×W or H×W×C array as an image message in native byte order."""
     pixels = np.ascontiguousarray(pixels)
-    return Image(
-        header=head,
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        encoding=encoding,
-        is_bigendian=int(not _NATIVE_LITTLE),
-        step=pixels.strides[0],
-        data=_payload(pixels),
-    )
+    message = Image(header=head, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
+    message.is_bigendian, message.step = int(not _NATIVE_LITTLE), pixels.strides[0]
+    message.data = _payload(pixels)
+    return message
 
 
 def to_depth_image(depth_m: npt.NDArray[np.float32], encoding: str, head: Header) -> Image:
     """Encode metric depth as 32FC1 metres or 16UC1 millimetres."""
-    pixels, encoding, step = encode_depth(depth_m, encoding)
-    message = Image(header=head, height=depth_m.shape[0], width=depth_m.shape[1])
-    message.encoding, message.step, message.data = encoding, int(step), _payload(pixels)
-    message.is_bigendian = int(not _NATIVE_LITTLE)
-    return message
+    pixels, encoding, _ = encode_depth(depth_m, encoding)
+    return to_image(pixels, encoding, head)
 
 
 def to_confidence_image(confidence: npt.NDArray[np.float32], head: Header) -> Image:
     """Encode a confidence of 0 to 1 as mono8, 0 to 255."""
-    return to_image(np.rint(np.clip(confidence, 0.0, 1.0) * 255.0).astype(np.uint8), "mono8", head)
+    return to_image(encode_confidence(confidence), "mono8", head)
 
 
 def to_points(perception: Perception, rgb: npt.NDArray[np.uint8], head: Header) -> PointCloud2:
@@ -164,7 +157,7 @@ def to_points(perception: Perception, rgb: npt.NDArray[np.uint8], head: Header) 
         perception.depth_m, perception.sigma_m, rgb, perception.labels, perception.intrinsics
     )
     assert cloud.dtype.fields is not None
-    return PointCloud2(
+    message = PointCloud2(
         header=head,
         height=cloud.shape[0],
         width=cloud.shape[1],
@@ -175,9 +168,10 @@ def to_points(perception: Perception, rgb: npt.NDArray[np.uint8], head: Header) 
         is_bigendian=not _NATIVE_LITTLE,
         point_step=cloud.dtype.itemsize,
         row_step=cloud.dtype.itemsize * cloud.shape[1],
-        data=_payload(cloud),
         is_dense=False,
     )
+    message.data = _payload(cloud)
+    return message
 
 
 def to_scale_status(scale: ScaleState, head: Header) -> Any:
@@ -234,7 +228,8 @@ def _datatype(dtype: np.dtype[Any]) -> int:
 
 
 def _payload(pixels: npt.NDArray[Any]) -> array.array[int]:
-    # rclpy copies an array.array at once but walks any other buffer element by element.
+    # rclpy copies an array.array at once but walks any other buffer element by element. Assign it
+    # to the field: handed to a message's constructor, it is copied once more.
     data = array.array("B")
     flat = np.ascontiguousarray(pixels).view(np.uint8) if pixels.size else np.empty(0, np.uint8)
     data.frombytes(flat.data.cast("B") if flat.size else b"")

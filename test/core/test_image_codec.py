@@ -15,6 +15,7 @@ from gam_depth_ros.core.image_codec import (
     decode_color,
     decode_depth,
     decode_mono,
+    encode_confidence,
     encode_depth,
 )
 
@@ -170,6 +171,14 @@ def test_mono_is_a_view_and_other_encodings_are_refused():
     assert decode_mono(bytes([1, 2, 9, 3, 4, 9]), "mono8", 2, 2, 3).tolist() == [[1, 2], [3, 4]]
     with pytest.raises(ImageError, match="got encoding 'rgb8', expected one of mono8"):
         decode_mono(bytes(12), "rgb8", 2, 2, 6)
+
+
+def test_confidence_is_rounded_to_the_nearest_of_256_steps():
+    confidence = np.linspace(0.0, 1.0, 5001, dtype=np.float32).reshape(3, 1667)
+    steps = encode_confidence(confidence)
+    assert steps.dtype == np.uint8
+    assert np.abs(steps - 255.0 * confidence).max() <= 0.5 + 1e-4
+    assert encode_confidence(np.array([[-0.1, 1.00001]], np.float32)).tolist() == [[0, 255]]
 
 
 @pytest.mark.parametrize("is_bigendian", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import time
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ SEQUENCES = (
     "tum_freiburg1_xyz",
 )
 EVERY = 12
+IDLE_S = 0.02
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,13 @@ def engine() -> OnnxEngine:
 def _entry() -> dict:
     (entry,) = yaml.safe_load((MODELS / "models.yaml").read_text())["models"]
     return entry
+
+
+def test_no_thread_spins_on_when_a_run_is_over(engine):
+    engine.run(np.zeros((1, *engine.spec.input_size_hw, 3), np.uint8))
+    burnt_s = time.process_time()
+    time.sleep(IDLE_S)
+    assert time.process_time() - burnt_s < IDLE_S / 2
 
 
 def test_the_file_is_the_one_the_list_describes(engine):

@@ -113,6 +113,12 @@ def decode_mono(
     return pixel_view(data, encoding, height, width, step, is_bigendian, "u1", 1)
 
 
+def encode_confidence(confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Encode an H×W confidence as mono8: 0 to 1 become 0 to 255, to the nearest."""
+    encoded: npt.NDArray[Any] = cv2.convertScaleAbs(np.clip(confidence, 0.0, 1.0), alpha=255.0)
+    return encoded.reshape(confidence.shape)
+
+
 def demosaic(mosaic_image: npt.NDArray[Any], mosaic: str) -> npt.NDArray[np.uint8]:
     """Turn a colour filter mosaic into RGB.
 

@@ -9,6 +9,7 @@ from gam_depth_ros.core.color_codec import (
     MONO_ENCODINGS,
     decode_color,
     decode_mono,
+    encode_confidence,
 )
 from gam_depth_ros.core.compressed_codec import decode_compressed_color, decode_compressed_depth
 from gam_depth_ros.core.depth_codec import (
@@ -32,5 +33,6 @@ __all__ = [
     "decode_compressed_depth",
     "decode_depth",
     "decode_mono",
+    "encode_confidence",
     "encode_depth",
 ]

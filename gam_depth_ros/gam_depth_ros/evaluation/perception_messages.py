@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gam_depth_ros.core.frame import Perception, ScaleState
+from gam_depth_ros.core.image_codec import encode_confidence
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.bag_writer import OutMessage, serialise
 from gam_depth_ros.evaluation.image_messages import (
@@ -46,7 +47,7 @@ def perception_messages(
             intrinsics if None.
     """
     stamp, frame_id = perception.stamp_ns, perception.frame_id
-    confidence = np.rint(np.clip(perception.label_confidence, 0.0, 1.0) * 255.0).astype(np.uint8)
+    confidence = encode_confidence(perception.label_confidence)
     color = labels.colorize(perception.labels)
     parts: list[tuple[str, Any]] = [
         (DEPTH, depth_message(perception.depth_m, "32FC1", stamp, frame_id)),
