@@ -13,10 +13,14 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
+from gam_depth_training import cli_data
+
 app = typer.Typer(
     help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
 )
 console = Console()
+app.command()(cli_data.extract)
+app.command()(cli_data.prepare)
 
 
 @app.callback()

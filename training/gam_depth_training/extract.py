@@ -66,6 +66,7 @@ def extract(
             f"{out / name}: got a sequence of that name already, expected none; remove it or "
             "choose another folder"
         )
+    _check_temporal(recording)
     work = out / f".{name}.partial"
     shutil.rmtree(work, ignore_errors=True)
     report = ExtractReport()
@@ -176,13 +177,30 @@ def _finish(
 
 def _known_of(recording: Recording) -> dict[str, Any]:
     """Return what a recording says about its sensor, source and terms."""
+    data = _facts(recording)
+    if data:
+        known = {key: data[key] for key in ("sensor", "dataset", "source_repo", "licence")
+                 if data.get(key)}  # fmt: skip
+    else:
+        names = [recording.topics.get(part) for part in ("image", "reference_depth")]
+        known = {"sensor": ", ".join(name for name in names if name)}
+    return {**known, "intrinsics_note": "undistorted and cropped to what the lens saw"}
+
+
+def _facts(recording: Recording) -> dict[str, Any]:
+    """Return intrinsics.json of a sequence folder; empty for a bag."""
     file = recording.path / "intrinsics.json"
-    if not recording.topics and file.exists():
-        data = json.loads(file.read_text())
-        kept = ("sensor", "dataset", "source_repo", "licence", "fps", "intrinsics_note")
-        return {key: data[key] for key in kept if data.get(key)}
-    names = [recording.topics.get(part) for part in ("image", "reference_depth")]
-    return {"sensor": ", ".join(name for name in names if name)}
+    return json.loads(file.read_text()) if not recording.topics and file.exists() else {}
+
+
+def _check_temporal(recording: Recording) -> None:
+    """Refuse a key frame with neighbours of unknown order, as in demo clips of NYUv2 methods."""
+    about = str(_facts(recording).get("fps", ""))
+    if about.startswith("unknown"):
+        raise ExtractError(
+            f"{recording.path}: got frames of unknown order ('{about}'), expected temporal order; "
+            "put the frames in order and give fps in intrinsics.json"
+        )
 
 
 def _uncalibrated(recording: Recording, report: ExtractReport) -> ExtractError:

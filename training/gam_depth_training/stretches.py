@@ -18,6 +18,7 @@ from gam_depth_training.extract_report import (
     ExtractOptions,
     ExtractReport,
 )
+from gam_depth_training.frame_geometry import FrameGeometry
 from gam_depth_training.parallax import (
     FEWEST_TRACKS,
     Grey,
@@ -25,7 +26,6 @@ from gam_depth_training.parallax import (
     measure_motion,
     working_picture,
 )
-from gam_depth_training.rectification import Rectifier
 from gam_depth_training.sequence_writer import SequenceWriter
 
 
@@ -48,25 +48,25 @@ class Stretches:
         self._work = work
         self._options = options
         self._report = report
-        self._rectifier: Rectifier | None = None
+        self._geometry: FrameGeometry | None = None
         self._writer: SequenceWriter | None = None
         self._last: Grey | None = None
         self._begun = 0
 
     def take(self, candidate: Candidate) -> None:
         """Keep or drop a frame."""
-        rectifier = self._rectifier
-        if rectifier is None or rectifier.source != candidate.intrinsics:
+        geometry = self._geometry
+        if geometry is None or geometry.camera != candidate.intrinsics:
             self.close()
-            rectifier = self._rectifier = Rectifier(candidate.intrinsics)
-        rgb = rectifier.picture(candidate.frame.rgb)
+            geometry = self._geometry = FrameGeometry.whole(candidate.intrinsics)
+        rgb = geometry.rectify(candidate.frame.rgb)
         grey = working_picture(rgb)
         if corner_count(grey) < FEWEST_TRACKS:
             self._report.drop(BLANK)
             return
         motion = float("nan")
         if self._last is not None:
-            measured = measure_motion(self._last, grey, rectifier.intrinsics)
+            measured = measure_motion(self._last, grey, geometry.intrinsics)
             motion = measured.residual
             if not measured.followed:
                 self.close()
@@ -76,15 +76,15 @@ class Stretches:
                 self._report.drop(STILL if still else LITTLE_PARALLAX)
                 return
         if self._writer is None:
-            self._writer = SequenceWriter(self._work / f"{self._begun:04d}", rectifier.intrinsics)
+            self._writer = SequenceWriter(self._work / f"{self._begun:04d}", geometry.intrinsics)
             self._begun += 1
-        self._write(self._writer, rectifier, candidate, rgb, motion)
+        self._write(self._writer, geometry, candidate, rgb, motion)
         self._last = grey
 
     def _write(
         self,
         writer: SequenceWriter,
-        rectifier: Rectifier,
+        geometry: FrameGeometry,
         candidate: Candidate,
         rgb: npt.NDArray[np.uint8],
         motion: float,
@@ -100,7 +100,7 @@ class Stretches:
             if note not in self._report.notes:
                 self._report.notes.append(note)
         elif reference is not None:
-            depth_m = rectifier.depth(reference.depth_m)
+            depth_m = geometry.rectify_depth(reference.depth_m)
         writer.add(rgb, depth_m, frame.stamp_ns, f"picture {candidate.index}", motion)
 
     def close(self) -> None:
