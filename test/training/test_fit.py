@@ -136,7 +136,7 @@ def test_one_batch_overfits():
     torch.manual_seed(0)
     frames = _frames(2)
     batch = next(iter(TrainingBatches(frames, (64, 96), 2, seed=0, crop=1.0)))
-    network = JointNetwork(13, shared_decoder=True)
+    network = JointNetwork(13, "shared")
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     totals = []
     for _ in range(25):

@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from gam_depth_training.networks import (
-    Decoder,
-    Head,
-    JointNetwork,
-    ResNetEncoder,
-    disparity_to_depth,
-)
-from gam_depth_training.pose_networks import PoseDecoder, PoseNetwork
+from gam_depth_training.encoder import ResNetEncoder
+from gam_depth_training.networks import Decoder, Head, JointNetwork, disparity_to_depth
+from gam_depth_training.pose_networks import MotionNetwork, PoseDecoder, PoseNetwork
 
 ORACLE = "oracle/05_decoders.npz"
 
@@ -131,7 +126,7 @@ def test_joint_network_gives_every_output_at_input_size():
 
 
 def test_splitting_the_decoder_changes_no_output():
-    network = JointNetwork(13, shared_decoder=True).eval()
+    network = JointNetwork(13, "shared").eval()
     picture = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before = network(picture).logits
@@ -141,7 +136,104 @@ def test_splitting_the_decoder_changes_no_output():
     assert network.semantic_decoder is not network.depth_decoder
 
 
+@pytest.mark.parametrize(
+    ("decoders", "attention"),
+    [("separate", False), ("shared", False), ("split_late", False), ("separate", True),
+     ("split_late", True)],
+)
+def test_a_state_dict_tells_which_network_it_belongs_to(decoders, attention):
+    torch.manual_seed(0)
+    network = JointNetwork(5, decoders, attention).eval()
+    again = JointNetwork.from_state(network.state_dict()).eval()
+    picture = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(again(picture).logits, network(picture).logits)
+    assert again(picture).depth.shape == (1, 1, 64, 96)
+
+
+def test_late_split_costs_between_shared_and_separate_decoders():
+    count = {
+        name: sum(p.numel() for p in JointNetwork(5, name).parameters())
+        for name in ("shared", "split_late", "separate")
+    }
+    assert count["shared"] < count["split_late"] < 1.01 * count["shared"]
+    assert count["separate"] > 1.2 * count["shared"]
+
+
+@pytest.mark.parametrize("decoders", ["separate", "split_late"])
+def test_untrained_attention_changes_nothing_and_learns_at_once(decoders):
+    torch.manual_seed(0)
+    with_gate = JointNetwork(5, decoders, cross_task_attention=True).eval()
+    without = JointNetwork(5, decoders).eval()
+    without.load_state_dict(
+        {k: v for k, v in with_gate.state_dict().items() if not k.startswith("attention.")}
+    )
+    picture = torch.rand(1, 3, 64, 64)
+    prediction = with_gate(picture)
+    assert torch.equal(prediction.disparity, without(picture).disparity)
+    (prediction.disparity.sum() + prediction.logits[:, 0].sum()).backward()
+    assert with_gate.attention.to_depth.factor.grad.abs().min() > 0
+    assert with_gate.attention.to_semantic.factor.grad.abs().min() > 0
+
+
+def test_attention_carries_a_task_to_the_other_only_through_the_gate():
+    torch.manual_seed(0)
+    network = JointNetwork(5, cross_task_attention=True).eval()
+    picture = torch.rand(1, 3, 64, 64)
+
+    def reaches_depth() -> bool:
+        network.zero_grad()
+        network(picture).disparity.sum().backward()
+        gradient = network.semantic_decoder.before[0].conv.weight.grad
+        return gradient is not None and bool(gradient.abs().sum() > 0)
+
+    assert not reaches_depth()
+    network.attention.to_depth.factor.data.fill_(0.5)
+    assert reaches_depth()
+
+
+def test_attention_inside_one_shared_decoder_is_refused():
+    with pytest.raises(ValueError, match="attention only between two decoders"):
+        JointNetwork(5, "shared", cross_task_attention=True)
+
+
+def test_a_state_dict_of_another_network_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"expected a JointNetwork's; save it") as caught:
+        JointNetwork.from_state(ResNetEncoder().state_dict())
+    assert "\n" not in str(caught.value)
+
+
 def test_pose_network_gives_small_motions_at_start():
     axis_angle, translation = PoseNetwork().eval()(torch.rand(2, 6, 64, 64))
     assert axis_angle.shape == translation.shape == (2, 3)
     assert axis_angle.abs().max() < 0.1
+
+
+def test_each_pair_of_frames_gets_the_pose_that_it_gets_alone():
+    torch.manual_seed(0)
+    network = MotionNetwork().eval()
+    frames = torch.rand(2, 4, 3, 64, 64)
+    with torch.no_grad():
+        axis_angle, translation = network.consecutive(frames)
+        alone = network.first(torch.cat((frames[:, 1], frames[:, 2]), 1))
+    assert axis_angle.shape == translation.shape == (3, 2, 3)
+    torch.testing.assert_close(axis_angle[1], alone[0])
+    torch.testing.assert_close(translation[1], alone[1])
+
+
+def test_a_shared_pose_encoder_learns_from_the_residual_poses_too():
+    pairs = torch.rand(4, 1, 6, 64, 64)
+    for kind in ("own", "shared"):
+        network = MotionNetwork(residual_encoder=kind)
+        sum(part.sum() for part in network.residual(pairs)).backward()
+        assert (network.first.encoder.conv1.weight.grad is not None) == (kind == "shared")
+    own, shared = (
+        sum(p.numel() for p in MotionNetwork(residual_encoder=kind).parameters())
+        for kind in ("own", "shared")
+    )
+    assert own - shared == sum(p.numel() for p in ResNetEncoder(images=2).parameters())
+
+
+def test_negative_residual_passes_are_refused():
+    with pytest.raises(ValueError, match="expected 0 or more"):
+        MotionNetwork(residual_passes=-1)

@@ -118,7 +118,8 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
         NonFiniteLossError: a loss term broke.
     """
     out.mkdir(parents=True, exist_ok=True)
-    network = JointNetwork(len(NYU13), config.stages[0].shared_decoder)
+    first = "shared" if config.stages[0].shared_decoder else "separate"
+    network = JointNetwork(len(NYU13), first)
     total = sum(stage.steps for stage in config.stages)
     done = 0
     weights = out / "weights.pt"

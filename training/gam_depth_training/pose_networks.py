@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gam_depth_training.networks import ENCODER_CHANNELS, ResNetEncoder
+from gam_depth_training.encoder import ENCODER_CHANNELS, ResNetEncoder
 
 ResidualEncoder = Literal["own", "shared"]
 RESIDUAL_ENCODERS = ("own", "shared")

@@ -48,11 +48,10 @@ class Provenance:
 def load_network(weights: Path) -> JointNetwork:
     """Load weights written by ``fit``; raises ValueError where they are not a JointNetwork's."""
     try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        shared = not any(name.startswith("semantic_decoder.") for name in state)
-        network = JointNetwork(len(NYU13), shared_decoder=shared)
-        network.load_state_dict(state)
-    except (RuntimeError, AttributeError) as error:
+        network = JointNetwork.from_state(
+            torch.load(weights, map_location="cpu", weights_only=True)
+        )
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{weights}: got {str(error).splitlines()[0]}, expected weights written by "
             "`gam-depth-train fit`"

@@ -1,0 +1,99 @@
+"""ResNet-18 (He et al. 2016) that sees one picture, or several stacked along the channels.
+
+It carries torchvision's parameter names, so its public ImageNet weights load from a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+ENCODER_CHANNELS = (64, 64, 128, 256, 512)
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions with a shortcut (He et al. 2016, fig. 2)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
+                nn.BatchNorm2d(out_channels),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×in×H×W → B×out×(H/stride)×(W/stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(y)) + shortcut)
+
+
+class ResNetEncoder(nn.Module):
+    """ResNet-18 without its classifier: B×(3·images)×H×W in [0, 1] → five feature maps.
+
+    The features have 64, 64, 128, 256, 512 channels at 1/2, 1/4, 1/8, 1/16, 1/32 of the input,
+    whose sides must be multiples of 32. Normalisation is inside.
+
+    Args:
+        images: Pictures stacked along the channels: 1 for depth, 2 for pose.
+    """
+
+    def __init__(self, images: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3 * images, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.layer1 = _layer(64, 64, stride=1)
+        self.layer2 = _layer(64, 128, stride=2)
+        self.layer3 = _layer(128, 256, stride=2)
+        self.layer4 = _layer(256, 512, stride=2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the five features, finest first."""
+        x = (images - 0.45) / 0.225
+        features = [self.relu(self.bn1(self.conv1(x)))]
+        features.append(self.layer1(self.maxpool(features[-1])))
+        for layer in (self.layer2, self.layer3, self.layer4):
+            features.append(layer(features[-1]))
+        return features
+
+    def load_imagenet(self, path: Path) -> None:
+        """Load torchvision's ResNet-18 weights from a file.
+
+        For several stacked images the stem's weights are tiled and divided by their number, which
+        leaves the activations as they were for identical pictures (Godard et al. 2019).
+
+        Raises:
+            ValueError: the file holds other parameters than a ResNet-18's.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = {name: value for name, value in state.items() if not name.startswith("fc.")}
+        images = self.conv1.in_channels // 3
+        if "conv1.weight" in state:
+            state["conv1.weight"] = state["conv1.weight"].repeat(1, images, 1, 1) / images
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{path}: got parameters that do not fit ({str(error).splitlines()[0]}), expected "
+                "torchvision's ResNet-18 state dict; save it with torch.save(model.state_dict())"
+            ) from error
+
+
+def _layer(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        BasicBlock(in_channels, out_channels, stride), BasicBlock(out_channels, out_channels)
+    )
