@@ -189,6 +189,19 @@ def test_points_behind_the_camera_are_out_of_view_and_carry_no_gradient():
     assert (depth.grad[..., 4:] == 0).all()
 
 
+def test_only_points_in_front_land_in_the_picture_and_no_gradient_is_lost_to_infinity():
+    # On the axis, where a mirrored point would fall on the principal point; z = −1e-7 divides by 0.
+    points = torch.zeros(1, 3, 1, 4, dtype=torch.float64)
+    points[0, 2, 0] = torch.tensor([-1.0, -geometry.Z_EPSILON, 0.0, 1.0])
+    points.requires_grad_()
+    camera, still = _camera((6, 9)), torch.eye(4, dtype=torch.float64)[None]
+    pixels = geometry.project(points, camera, still)
+    pixels.sum().backward()
+    assert (pixels[..., :3] == geometry.BEHIND_PX).all()
+    _close(pixels[0, :, 0, 3], camera[0, :2, 2], 1e-5)
+    assert torch.isfinite(points.grad).all()
+
+
 def test_in_view_counts_the_border_pixels_in_and_half_a_pixel_more_out():
     u = torch.tensor([0.0, 4.0, -0.5, 4.5, 2.0])
     v = torch.tensor([0.0, 2.0, 1.0, 1.0, 2.5])
