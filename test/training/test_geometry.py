@@ -191,9 +191,8 @@ def test_points_behind_the_camera_are_out_of_view_and_carry_no_gradient():
 
 def test_only_points_in_front_land_in_the_picture_and_no_gradient_is_lost_to_infinity():
     # On the axis, where a mirrored point would fall on the principal point; z = −1e-7 divides by 0.
-    points = torch.zeros(1, 3, 1, 4, dtype=torch.float64)
-    points[0, 2, 0] = torch.tensor([-1.0, -geometry.Z_EPSILON, 0.0, 1.0])
-    points.requires_grad_()
+    z = torch.tensor([-1.0, -geometry.Z_EPSILON, 0.0, 1.0], dtype=torch.float64)
+    points = torch.stack((0 * z, 0 * z, z))[None, :, None].requires_grad_()
     camera, still = _camera((6, 9)), torch.eye(4, dtype=torch.float64)[None]
     pixels = geometry.project(points, camera, still)
     pixels.sum().backward()
