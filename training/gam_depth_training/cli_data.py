@@ -131,7 +131,7 @@ def prepare(
     from gam_depth_training.sequences import read_sequence_folders
 
     try:
-        size_hw = _parse_size(size)
+        size_hw = parse_size(size)
         # Every frame may become a target: which ones do depends on the recipe's offsets.
         clips = read_sequence_folders(data, offsets=(0,))
         labels = _label_source(segmenter, label_map, confidence, classes)
@@ -199,7 +199,8 @@ def _label_source(
     return SegmenterLabels(chosen, DEFAULT_CONFIDENCE if confidence is None else confidence)
 
 
-def _parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """Return height and width of a --size; raises ValueError where it is none for a network."""
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
