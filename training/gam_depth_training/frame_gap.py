@@ -17,7 +17,7 @@ TARGET_PARALLAX = 0.015
 LARGEST_FLOW = 0.15
 LARGEST_GAP = 12
 _GAPS = (1, 2, 3, 4, 6, 8)
-_PAIRS = 24
+_PAIRS = 16
 
 
 @dataclass(frozen=True)
