@@ -23,6 +23,8 @@ from gam_depth_ros.core.prediction import Prediction, empty_float, empty_ids, pr
 from gam_depth_ros.core.preprocessing import prepare
 from gam_depth_ros.core.scale_alignment import make_scale_source
 
+STAGES = ("preprocess", "engine", "resize", "scale")
+
 
 class FrameError(ValueError):
     """A frame cannot be processed; the pipeline goes on. One line: got, expected, remedy."""
@@ -129,44 +131,31 @@ class PerceptionPipeline:
     def process(self, frame: Frame, outputs: Outputs | None = None) -> Perception:
         """Process one frame.
 
-        The scale used is learnt from references strictly before this frame; this frame's own
-        reference is learnt from afterwards. A reference or a calibration that does not fit costs
-        only a note.
+        The scale used is learnt from references strictly before this frame, and learns from its
+        own afterwards. A reference or a calibration that does not fit costs only a note.
 
         Args:
             frame: Picture with stamp, frame, and calibration and reference if there are any.
             outputs: What is wanted; everything if None.
 
         Raises:
-            FrameError: the picture or stamp cannot be used, or the engine failed on it; nothing
-                is remembered of this frame.
+            FrameError: the picture, its stamp or the engine's answer cannot be used; nothing is
+                remembered of this frame.
         """
         outputs = outputs or Outputs.all()
         config = self._config
         _check(frame)
-        size_hw = frame.rgb.shape[:2]
-        intrinsics, calibration_note = _fitting_intrinsics(frame.intrinsics, size_hw)
-
-        started = self._timer()
+        intrinsics, notes = _fitting_intrinsics(frame)
+        times_ns = [self._timer()]
         batch = prepare(frame.rgb, self._engine.spec.input_size_hw)
-        prepared = self._timer()
+        times_ns.append(self._timer())
         output = self._run(batch)
-        inferred = self._timer()
-        prediction = predict(
-            output,
-            self._engine.spec,
-            size_hw,
-            depth=outputs.network_depth or outputs.needs_depth or frame.reference is not None,
-            sigma=outputs.needs_sigma,
-            labels=outputs.needs_labels,
-            confidence=outputs.confidence,
-        )
-        resized = self._timer()
+        times_ns.append(self._timer())
+        prediction = self._predict(output, frame, outputs)
+        times_ns.append(self._timer())
         scale, scale_notes = self._scale_of(frame, prediction, config)
         depth_m, sigma_m = _metric(prediction, scale, config, outputs)
-        source = SOURCE_NETWORK if scale.known else SOURCE_NONE
-        finished = self._timer()
-
+        times_ns.append(self._timer())
         return Perception(
             stamp_ns=frame.stamp_ns,
             frame_id=frame.frame_id,
@@ -177,15 +166,10 @@ class PerceptionPipeline:
             sigma_m=sigma_m,
             labels=prediction.labels,
             label_confidence=prediction.label_confidence,
-            source=np.full(size_hw, source, np.uint8) if outputs.source else empty_ids(),
+            source=_source(frame, scale) if outputs.source else empty_ids(),
             scale=scale,
-            stage_ms={
-                "preprocess": (prepared - started) / 1e6,
-                "engine": (inferred - prepared) / 1e6,
-                "resize": (resized - inferred) / 1e6,
-                "scale": (finished - resized) / 1e6,
-            },
-            notes=(*calibration_note, *scale_notes),
+            stage_ms=dict(zip(STAGES, (np.diff(times_ns) / 1e6).tolist(), strict=True)),
+            notes=(*notes, *scale_notes),
         )
 
     def _run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
@@ -201,6 +185,18 @@ class PerceptionPipeline:
                 "check the model and the provider's precision"
             )
         return output
+
+    def _predict(self, output: NetworkOutput, frame: Frame, outputs: Outputs) -> Prediction:
+        """Bring to the picture's size what is wanted, and depth if the scale learns from it."""
+        return predict(
+            output,
+            self._engine.spec,
+            frame.rgb.shape[:2],
+            depth=outputs.network_depth or outputs.needs_depth or frame.reference is not None,
+            sigma=outputs.needs_sigma,
+            labels=outputs.needs_labels,
+            confidence=outputs.confidence,
+        )
 
     def _scale_of(
         self, frame: Frame, prediction: Prediction, config: PipelineConfig
@@ -244,17 +240,21 @@ def _check(frame: Frame) -> None:
         )
 
 
-def _fitting_intrinsics(
-    intrinsics: Intrinsics | None, size_hw: tuple[int, int]
-) -> tuple[Intrinsics | None, tuple[str, ...]]:
-    """Return the calibration if it is for this size, else None and a note."""
-    if intrinsics is None:
+def _fitting_intrinsics(frame: Frame) -> tuple[Intrinsics | None, tuple[str, ...]]:
+    """Return the calibration if it is for the picture's size, else None and a note."""
+    if frame.intrinsics is None:
         return None, ()
     try:
-        intrinsics.require_size(size_hw)
+        frame.intrinsics.require_size(frame.rgb.shape[:2])
     except CameraError as error:
         return None, (str(error),)
-    return intrinsics, ()
+    return frame.intrinsics, ()
+
+
+def _source(frame: Frame, scale: ScaleState) -> npt.NDArray[np.uint8]:
+    """Return where each depth pixel comes from, H×W."""
+    source = SOURCE_NETWORK if scale.known else SOURCE_NONE
+    return np.full(frame.rgb.shape[:2], source, np.uint8)
 
 
 def _metric(
