@@ -110,6 +110,14 @@ def prepare(
     """
     out.mkdir(parents=True, exist_ok=True)
     index = _open_index(out, size_hw)
+    # What this run is asked for and fails at must not keep an older picture's files.
+    asked = {clip.key for clip in clips}
+    others = {key: entry for key, entry in index.targets.items() if key not in asked}
+    if labels and index.classes not in (0, labels.classes) and any(e[1] for e in others.values()):
+        raise ValueError(
+            f"{out}: got other targets with labels of {index.classes} classes, expected "
+            f"{labels.classes} as {labels.name} has; choose another --out"
+        )
     report = PrepareReport(clips=len(clips))
     entries: dict[str, tuple[str, str | None]] = {}
     pictures: dict[str, str] = {}
@@ -130,7 +138,7 @@ def prepare(
         _label([clip for clip in clips if clip.key in entries], labels, size_hw, out,
                pictures, entries, report, advance)  # fmt: skip
     name, classes = (labels.name, labels.classes) if labels else (index.labels, index.classes)
-    PreparedIndex(size_hw, classes, name, {**index.targets, **entries}).write(out)
+    PreparedIndex(size_hw, classes, name, {**others, **entries}).write(out)
     return report
 
 

@@ -74,14 +74,14 @@ class OnnxModelSegmenter:
         self._engine = OnnxEngine(path or default_model_path(), EngineConfig(threads=threads))
         self.name = self._engine.spec.name
         self.digest = self._engine.sha256
-        self.classes = len(self._engine.spec.label_set)
+        self.classes = len(self._engine.spec.labels)
 
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[Labels, Confidence]:
         """See Segmenter."""
         spec = self._engine.spec
         output = self._engine.run(prepare(rgb, spec.input_size_hw))
         result = predict(output, spec, (rgb.shape[0], rgb.shape[1]), depth=False, sigma=False)
-        unlabelled = result.labels == spec.label_set.unlabelled_id
+        unlabelled = result.labels == spec.labels.unlabelled_id
         return np.where(unlabelled, IGNORED_LABEL, result.labels), result.label_confidence
 
 
