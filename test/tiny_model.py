@@ -11,6 +11,7 @@ Its depth is a known simple function of the picture, so values can be asserted e
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,34 +45,11 @@ def tiny_labels(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.where(bright, BRIGHT_ID, DARK_ID).astype(np.uint8)
 
 
-def write_tiny_model(
-    path: str | Path,
-    size_hw: tuple[int, int] = (48, 64),
-    *,
-    features: bool = False,
-    dynamic_batch: bool = False,
-    symbolic_size: bool = False,
-    calibration: SigmaCalibration | None = None,
-    no_metadata: bool = False,
-    metadata: str | None = None,
-    format_version: int = FORMAT_VERSION,
-    omit_output: str = "",
-    output_type: dict[str, int] | None = None,
-    squeeze_output: str = "",
-    spec_size_hw: tuple[int, int] | None = None,
-    input_name: str = "image",
-    input_type: int = TensorProto.UINT8,
-    depth_offset: float = 1.0,
-    sigma: float = SIGMA,
-    dark_id: int = DARK_ID,
-    unknown_operator: bool = False,
-    external_data: bool = False,
-    truncate_to: float | None = None,
-) -> Path:
-    """Write the model and return its path. Options past ``calibration`` break the contract.
+@dataclass(frozen=True)
+class Tiny:
+    """What the model is like. Attributes past ``calibration`` break the contract.
 
-    Args:
-        path: File to write.
+    Attributes:
         size_hw: Input size.
         features: Add the optional ``features`` output.
         dynamic_batch: Declare N as a symbol instead of 1.
@@ -93,69 +71,90 @@ def write_tiny_model(
         external_data: Store the weights beside the file.
         truncate_to: Keep this share of the file's bytes.
     """
-    spec = ModelSpec(
-        name="tiny",
-        input_size_hw=spec_size_hw or size_hw,
-        labels=NYU13,
-        sigma_calibration=calibration or SigmaCalibration(),
-        training={"data": "none"},
-        outputs=(*REQUIRED_OUTPUTS, "features") if features else REQUIRED_OUTPUTS,
-        format_version=format_version,
-    )
-    graph = _graph(
-        size_hw,
-        input_name=input_name,
-        input_type=input_type,
-        batch="N" if dynamic_batch else 1,
-        sides=("H", "W") if symbolic_size else size_hw,
-        constants={"depth_offset": depth_offset, "sigma_value": sigma, "dark": float(dark_id)},
-        outputs=[name for name in spec.outputs if name != omit_output],
-        output_type=output_type or {},
-        squeeze_output=squeeze_output,
-        unknown_operator=unknown_operator,
-    )
+
+    size_hw: tuple[int, int] = (48, 64)
+    features: bool = False
+    dynamic_batch: bool = False
+    symbolic_size: bool = False
+    calibration: SigmaCalibration = field(default_factory=SigmaCalibration)
+    no_metadata: bool = False
+    metadata: str | None = None
+    format_version: int = FORMAT_VERSION
+    omit_output: str = ""
+    output_type: dict[str, int] = field(default_factory=dict)
+    squeeze_output: str = ""
+    spec_size_hw: tuple[int, int] | None = None
+    input_name: str = "image"
+    input_type: int = TensorProto.UINT8
+    depth_offset: float = 1.0
+    sigma: float = SIGMA
+    dark_id: int = DARK_ID
+    unknown_operator: bool = False
+    external_data: bool = False
+    truncate_to: float | None = None
+
+
+def write_tiny_model(path: str | Path, size_hw: tuple[int, int] = (48, 64), **options: Any) -> Path:
+    """Write the model and return its path; ``options`` are attributes of :class:`Tiny`."""
+    tiny, path = Tiny(size_hw=size_hw, **options), Path(path)
+    spec = _spec(tiny)
+    graph = _graph(tiny, [name for name in spec.outputs if name != tiny.omit_output])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
-    if not no_metadata:
-        helper.set_model_props(model, {METADATA_KEY: metadata or spec.to_json()})
-    path = Path(path)
+    if not tiny.no_metadata:
+        helper.set_model_props(model, {METADATA_KEY: tiny.metadata or spec.to_json()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    if external_data:
+    if tiny.external_data:
         onnx.save_model(
             model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0
         )
     else:
         path.write_bytes(model.SerializeToString())
-    if truncate_to is not None:
+    if tiny.truncate_to is not None:
         data = path.read_bytes()
-        path.write_bytes(data[: int(len(data) * truncate_to)])
+        path.write_bytes(data[: int(len(data) * tiny.truncate_to)])
     return path
 
 
-def _graph(
-    size_hw: tuple[int, int],
-    *,
-    input_name: str,
-    input_type: int,
-    batch: int | str,
-    sides: tuple[Any, Any],
-    constants: dict[str, float],
-    outputs: list[str],
-    output_type: dict[str, int],
-    squeeze_output: str,
-    unknown_operator: bool,
-) -> onnx.GraphProto:
+def _spec(tiny: Tiny) -> ModelSpec:
+    return ModelSpec(
+        name="tiny",
+        input_size_hw=tiny.spec_size_hw or tiny.size_hw,
+        labels=NYU13,
+        sigma_calibration=tiny.calibration,
+        training={"data": "none"},
+        outputs=(*REQUIRED_OUTPUTS, "features") if tiny.features else REQUIRED_OUTPUTS,
+        format_version=tiny.format_version,
+    )
+
+
+def _graph(tiny: Tiny, outputs: list[str]) -> onnx.GraphProto:
+    """Return the graph: what is computed, then each output cast, declared and named."""
+    nodes = _arithmetic(tiny.input_name)
+    if tiny.unknown_operator:
+        nodes.append(helper.make_node("Conjure", ["mean"], ["conjured"], domain="org.nowhere"))
+    batch: int | str = "N" if tiny.dynamic_batch else 1
+    sides: tuple[Any, Any] = ("H", "W") if tiny.symbolic_size else tiny.size_hw
+    values = []
+    for name in outputs:
+        shape: list[Any] = [batch, 3] if name == "features" else [batch, *sides]
+        default = TensorProto.UINT8 if name == "label" else TensorProto.FLOAT
+        dtype = tiny.output_type.get(name, default)
+        nodes.append(helper.make_node("Cast", [f"raw_{name}"], [f"typed_{name}"], to=dtype))
+        if name == tiny.squeeze_output:
+            nodes.append(helper.make_node("Squeeze", [f"typed_{name}", "first_axis"], [name]))
+            shape = shape[1:]
+        else:
+            nodes.append(helper.make_node("Identity", [f"typed_{name}"], [name]))
+        values.append(helper.make_tensor_value_info(name, dtype, shape))
+    shape = [batch, *tiny.size_hw, 3]
+    image = helper.make_tensor_value_info(tiny.input_name, tiny.input_type, shape)
+    return helper.make_graph(nodes, "tiny", [image], values, _constants(tiny))
+
+
+def _arithmetic(input_name: str) -> list[onnx.NodeProto]:
     make = helper.make_node
-    constants = {
-        "depth_slope": 4.0 / 255.0,
-        "middle": 127.5,
-        "half": 0.5,
-        "full": 255.0,
-        "zero": 0.0,
-        "bright": float(BRIGHT_ID),
-        **constants,
-    }
-    nodes = [
+    return [
         make("Cast", [input_name], ["pixels"], to=TensorProto.FLOAT),
         make("ReduceMean", ["pixels"], ["mean"], axes=[3], keepdims=0),
         make("Mul", ["mean", "depth_slope"], ["depth_rise"]),
@@ -171,24 +170,21 @@ def _graph(
         make("Add", ["share", "half"], ["raw_label_confidence"]),
         make("ReduceMean", ["pixels"], ["raw_features"], axes=[1, 2], keepdims=0),
     ]
-    if unknown_operator:
-        nodes.append(make("Conjure", ["mean"], ["conjured"], domain="org.nowhere"))
-    values = []
-    for name in outputs:
-        shape: list[Any] = [batch, 3] if name == "features" else [batch, *sides]
-        default = TensorProto.UINT8 if name == "label" else TensorProto.FLOAT
-        dtype = output_type.get(name, default)
-        nodes.append(make("Cast", [f"raw_{name}"], [f"typed_{name}"], to=dtype))
-        if name == squeeze_output:
-            nodes.append(make("Squeeze", [f"typed_{name}", "first_axis"], [name]))
-            shape = shape[1:]
-        else:
-            nodes.append(make("Identity", [f"typed_{name}"], [name]))
-        values.append(helper.make_tensor_value_info(name, dtype, shape))
-    initializers = [
-        numpy_helper.from_array(np.array(value, np.float32), name)
-        for name, value in constants.items()
+
+
+def _constants(tiny: Tiny) -> list[onnx.TensorProto]:
+    values = {
+        "depth_offset": tiny.depth_offset,
+        "depth_slope": 4.0 / 255.0,
+        "sigma_value": tiny.sigma,
+        "dark": float(tiny.dark_id),
+        "bright": float(BRIGHT_ID),
+        "middle": 127.5,
+        "half": 0.5,
+        "full": 255.0,
+        "zero": 0.0,
+    }
+    tensors = [
+        numpy_helper.from_array(np.array(value, np.float32), name) for name, value in values.items()
     ]
-    initializers.append(numpy_helper.from_array(np.array([0], np.int64), "first_axis"))
-    image = helper.make_tensor_value_info(input_name, input_type, [batch, *size_hw, 3])
-    return helper.make_graph(nodes, "tiny", [image], values, initializers)
+    return [*tensors, numpy_helper.from_array(np.array([0], np.int64), "first_axis")]

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -175,13 +174,13 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Play a recording; returns the exit status."""
     options, rest = parse(arguments)
-    live_graph.log_to_stdout()
-    stop = live_graph.start(rest)
-    node = rclpy.create_node("bag_player")
+    remap = dict(rule.split(":=", 1) for rule in options.remap)
     try:
-        with tempfile.TemporaryDirectory(prefix="bag_player_") as scratch:
+        with (
+            live_graph.tool("bag_player", rest) as (node, stop),
+            tempfile.TemporaryDirectory(prefix="bag_player_") as scratch,
+        ):
             bag = open_playable(options.bag, Path(scratch))
-            remap = dict(rule.split(":=", 1) for rule in options.remap)
             player = BagPlayer(node, bag, options.rate, remap, stop, options.topics)
             player.wait_for_subscribers(options.wait_on, options.subscribers, options.timeout)
             log.info("playing %s", options.bag)
@@ -189,9 +188,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (BagError, live_graph.GraphError) as error:
         log.error("%s", error)
         return 1
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 

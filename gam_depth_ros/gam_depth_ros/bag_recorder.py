@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -124,22 +123,17 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Record topics; returns the exit status."""
     options, rest = parse(arguments)
-    live_graph.log_to_stdout()
-    stop = live_graph.start(rest)
-    node = rclpy.create_node("bag_recorder")
     try:
-        with BagWriter(options.out, force=options.force) as writer:
-            recorder = BagRecorder(node, writer, options.topics)
-            record(recorder, node, options.idle, stop)
-        if recorder.told_missing():
-            log.warning("never appeared: %s", recorder.told_missing())
-        log.info("recorded %d messages in %s", sum(writer.counts.values()), options.out)
+        with live_graph.tool("bag_recorder", rest) as (node, stop):
+            with BagWriter(options.out, force=options.force) as writer:
+                recorder = BagRecorder(node, writer, options.topics)
+                record(recorder, node, options.idle, stop)
+            if recorder.told_missing():
+                log.warning("never appeared: %s", recorder.told_missing())
+            log.info("recorded %d messages in %s", sum(writer.counts.values()), options.out)
     except BagError as error:
         log.error("%s", error)
         return 1
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
     return 0
 
 

@@ -145,6 +145,9 @@ def evaluate(
         int | None, typer.Option(min=1, help="Stop after so many images.")
     ] = None,
     threads: Threads = 0,
+    name: Annotated[
+        str | None, typer.Option(help="What the report calls the recording; default: its file.")
+    ] = None,
 ) -> None:
     """Score depth, uncertainty, labels and latency; write report.json and report.html."""
     with _one_line_errors():
@@ -165,8 +168,9 @@ def evaluate(
             else:
                 pipeline = load_pipeline(model, config)
                 result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
+        report = result.report
+        report["recording"]["name"] = name or report["recording"]["name"]
         paths = write_report(result, out)
-    report = result.report
     _print_remarks(report["notes"], [entry["reason"] for entry in report["failures"]])
     print_report(report, paths)
     if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:

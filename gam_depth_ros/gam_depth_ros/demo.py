@@ -45,9 +45,10 @@ class DemoError(BagError):
 
 @dataclass(frozen=True)
 class Playable:
-    """A bag, the topics that matter in it, and whether its images are compressed."""
+    """A bag, what it is called, the topics that matter in it, and whether images are compressed."""
 
     path: Path
+    name: str
     chosen: Topics
     compressed: bool
 
@@ -73,7 +74,8 @@ def run_demo(bag: Path | None, out: Path, console: Console | None = None) -> Pat
         playable = _prepare(bag, out, console)
         _record_live(playable, out, console)
         command = [sys.executable, "-m", "gam_depth_ros.cli", "evaluate", str(out / "bag")]
-        _run("evaluate", [*command, "--recorded", "--out", str(out)], out, console)
+        options = ["--recorded", f"--name={playable.name}", "--out", str(out)]
+        _run("evaluate", [*command, *options], out, console)
     except (BagError, live_graph.GraphError) as error:
         raise DemoError(str(error)) from error
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -97,14 +99,15 @@ def _clear(out: Path) -> None:
 def _prepare(bag: Path | None, out: Path, console: Console) -> Playable:
     if bag is None:
         bag = _render(out, console)
-    elif bag.is_dir() and is_sequence_folder(bag) and not is_bag_directory(bag):
+    name = bag.resolve().stem.removesuffix("_bag")
+    if bag.is_dir() and is_sequence_folder(bag) and not is_bag_directory(bag):
         console.print(f"Writing {bag} as a bag")
         sequence_to_bag(bag, out / "recording")
         bag = out / "recording"
     opened = open_bag(bag)
     chosen = choose_topics(opened, Topics())
     assert chosen.image is not None
-    return Playable(bag, chosen, opened.topics[chosen.image].msgtype == COMPRESSED_IMAGE)
+    return Playable(bag, name, chosen, opened.topics[chosen.image].msgtype == COMPRESSED_IMAGE)
 
 
 def _render(out: Path, console: Console) -> Path:

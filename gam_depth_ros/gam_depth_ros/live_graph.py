@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -10,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import rclpy
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 POLL_S = 0.2
@@ -84,9 +87,23 @@ def start(arguments: list[str] | None) -> threading.Event:
     return stop
 
 
-def log_to_stdout() -> None:
-    """Let a command-line tool's log lines go to stdout as they are."""
+@contextlib.contextmanager
+def tool(name: str, arguments: list[str] | None) -> Iterator[tuple[Node, threading.Event]]:
+    """Give a command-line tool its node and stop event, and leave the graph behind it.
+
+    Its log lines go to stdout as they are.
+
+    Raises:
+        SystemExit: The ROS arguments cannot be read; one line.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    stop = start(arguments)
+    node = rclpy.create_node(name)
+    try:
+        yield node, stop
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
 
 
 class Process:

@@ -42,9 +42,11 @@ def test_replay_then_evaluate_recorded(sequence: Path, model: Path, tmp_path: Pa
     assert run("replay", sequence, "--out", bag, "--model", model, "--storage", "sqlite3")[0] == 0
     assert (bag / "metadata.yaml").exists()
     assert len(list(open_recording(bag).frames())) == 6
-    code, text = run("evaluate", bag, "--recorded", "--out", tmp_path / "out")
+    code, text = run("evaluate", bag, "--recorded", "--out", tmp_path / "out", "--name", "desk")
     assert code == 0
     assert "6 evaluated" in text
+    assert json.loads((tmp_path / "out/report.json").read_text())["recording"]["name"] == "desk"
+    assert "<title>desk" in (tmp_path / "out/report.html").read_text()
 
 
 def test_fixed_scale_publishes_every_frame(sequence: Path, model: Path, tmp_path: Path) -> None:
