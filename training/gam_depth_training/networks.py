@@ -190,7 +190,7 @@ class JointNetwork(nn.Module):
         """Predict from B×3×H×W in [0, 1]; sides multiples of 32."""
         features = self.encoder(image)
         own, semantic = self._decode(features)
-        disparity = torch.sigmoid(self.disparity_head(own))
+        disparity = torch.sigmoid(_in_full_precision(self.disparity_head, own))
         return JointPrediction(
             disparity,
             disparity_to_depth(disparity),
@@ -215,6 +215,15 @@ class JointNetwork(nn.Module):
             self.depth_decoder.run(depth, features, meeting, Decoder.STEPS),
             self.semantic_decoder.run(semantic, features, meeting, Decoder.STEPS),
         )
+
+
+def _in_full_precision(head: Head, x: Tensor) -> Tensor:
+    """Run a head in float32 under autocast too: bfloat16 knows depth to 1.5 % only, in steps."""
+    kind = x.device.type
+    if not torch.is_autocast_enabled(kind):
+        return head(x)
+    with torch.autocast(kind, enabled=False):
+        return head(x.float())
 
 
 def _meeting_step(split: int) -> int:

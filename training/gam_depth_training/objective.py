@@ -1,77 +1,233 @@
-"""What training without labels asks for: named terms, their weights and their schedule."""
+"""What training without labels asks for: named terms and their weighted sum."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from gam_depth_training.quirks import OfficialQuirks
+import torch
+from torch import Tensor, distributed, nn
 
-Photometric = Literal["mean", "gradient_mask", "adaptive_mask", "keypoints"]
-MinimumOver = Literal["all", "distance"]
-SegmentBy = Literal["geometry", "colour"]
-TaskWeighting = Literal["fixed", "homoscedastic"]
+from gam_depth_training.geometry import backproject
+from gam_depth_training.gradient_mask import (
+    adaptive_gradient_mask,
+    gradient_aware_mask,
+    keypoint_photometric,
+    weighted_photometric,
+)
+from gam_depth_training.losses import (
+    edge_aware_smoothness,
+    minimum_reprojection,
+    photometric_error,
+    semantic_cross_entropy,
+)
+from gam_depth_training.networks import JointPrediction
+from gam_depth_training.objective_options import ObjectiveOptions
+from gam_depth_training.planarity import (
+    align_normals,
+    coplanar_loss,
+    large_segments,
+    manhattan_normal_loss,
+    planar_depth,
+    planar_segments,
+    plane_offset,
+    surface_normals,
+)
+from gam_depth_training.video_batch import IGNORED_LABEL, VideoBatch
 
 
 @dataclass(frozen=True)
-class ObjectiveOptions:
-    """Which terms a method has and how much each counts; a weight of 0 leaves a term out.
-
-    The weights are the official code's. The paper's table has smoothness and semantic the other
-    way round, most likely by mistake: smoothness of 0.001 is also StructDepth's.
+class Terms:
+    """What one batch costs.
 
     Attributes:
-        photometric: How the minimum reprojection error is averaged: "mean"; "gradient_mask",
-            weighted by the paper's mask; "adaptive_mask", by a mask that follows the picture's own
-            gradients; "keypoints", over the key points alone.
-        auto_mask: Whether the minimum also runs over the unwarped sources, which ignores pixels
-            that do not move (Godard et al. 2019). The paper has no such sources.
-        minimum_over: "all": one minimum over all sources. "distance": the sum of a minimum for
-            each temporal distance, as StructDepth has it.
-        photometric_factor: Multiplies the masked error; the mask's floor is 0.1.
-        smoothness: Weight of the edge-aware smoothness of disparity.
-        normal: Weight of the Manhattan-normal loss.
-        planar: Weight of the co-planar loss.
-        semantic: Weight of the cross-entropy with the proxy labels.
-        semantic_until_epoch: First epoch (from 0) without the semantic term; None keeps it.
-        segment_by: What planar segments follow: "geometry", colour joined with normals and plane
-            offsets (StructDepth, GAM-Depth), or "colour" alone (P²Net).
-        planar_min_area: Segments of at most so many pixels are no planes; P²Net's is 1000.
-        task_weighting: "fixed", or "homoscedastic": the weights between the depth terms and the
-            semantic term are learned (Kendall et al. 2018).
-        quirks: What the official code does otherwise than the paper.
+        scalars: The unweighted terms by name, in the order in which they were computed; a term
+            that is off is missing.
+        total: What is minimised.
+        pictures: What the terms saw, by name, detached, B first: "target", "warped" (by the last
+            source) B×3×H×W; "depth" (m, up to scale), "error", "mask" B×1×H×W; "segments" B×1×H×W
+            int64, 0 for none; "labels" and "prediction" B×1×H×W int64, 255 ignored.
+        task_weights: The learned factors by task; empty where weights are fixed.
     """
 
-    photometric: Photometric = "gradient_mask"
-    auto_mask: bool = False
-    minimum_over: MinimumOver = "all"
-    photometric_factor: float = 10.0
-    smoothness: float = 0.001
-    normal: float = 0.05
-    planar: float = 0.1
-    semantic: float = 0.1
-    semantic_until_epoch: int | None = 15
-    segment_by: SegmentBy = "geometry"
-    planar_min_area: int = 200
-    task_weighting: TaskWeighting = "fixed"
-    quirks: OfficialQuirks = field(default_factory=OfficialQuirks)
+    scalars: dict[str, Tensor]
+    total: Tensor
+    pictures: dict[str, Tensor]
+    task_weights: dict[str, Tensor]
 
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("photometric", Photometric),
-            ("minimum_over", MinimumOver),
-            ("segment_by", SegmentBy),
-            ("task_weighting", TaskWeighting),
-        ):
-            value, expected = getattr(self, name), choices.__args__
-            if value not in expected:
-                raise ValueError(
-                    f"got {name} '{value}', expected one of {', '.join(expected)}; change the "
-                    "recipe"
-                )
-        for name in ("photometric_factor", "smoothness", "normal", "planar", "semantic"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"got a weight {name} of {getattr(self, name)}, expected 0 or more; change "
-                    "the recipe"
-                )
+
+class Objective(nn.Module):
+    """Turns a prediction and the target seen again through it into named terms and their sum.
+
+    Args:
+        options: See ObjectiveOptions.
+    """
+
+    def __init__(self, options: ObjectiveOptions) -> None:
+        super().__init__()
+        self.options = options
+        learned = options.task_weighting == "homoscedastic"
+        # The logarithm of each task's noise; at 0 the tasks weigh as the options say.
+        self.log_noise = nn.Parameter(torch.zeros(2)) if learned else None
+
+    def forward(
+        self,
+        prediction: JointPrediction,
+        reconstructions: Mapping[int, Tensor],
+        batch: VideoBatch,
+        epoch: int,
+    ) -> Terms:
+        """Compute the terms.
+
+        Args:
+            prediction: Of the target.
+            reconstructions: The target rebuilt from each source, B×3×H×W, by the source's offset.
+            batch: The clips.
+            epoch: Counts from 0; normals are taken more strictly and semantics less long by it.
+
+        Raises:
+            ValueError: labels that the network has no class for; depth that is not finite.
+        """
+        options = self.options
+        # What the sources show of the target, where it is worth looking at.
+        minimum = self.minimum_error(reconstructions, batch)
+        photometric, mask = self.photometric_term(minimum, batch)
+        scalars = {"photometric": photometric}
+        pictures = {
+            "target": batch.target,
+            "warped": next(reversed(reconstructions.values())),
+            "depth": prediction.depth,
+            "error": minimum,
+            "mask": mask,
+        }
+        if options.smoothness > 0:
+            scalars["smoothness"] = edge_aware_smoothness(prediction.disparity, batch.target)
+
+        # A room is made of planes, most of them along three directions.
+        if options.normal > 0 or options.planar > 0:
+            planes, pictures["segments"] = self.plane_terms(prediction.depth, batch, epoch)
+            scalars |= planes
+
+        # The teacher's labels shape the features until depth goes on without them.
+        until = options.semantic_until_epoch
+        if options.semantic > 0 and (until is None or epoch < until):
+            scalars["semantic"] = self.semantic_term(prediction.logits, batch.labels)
+            pictures["labels"] = batch.labels.unsqueeze(1)
+            pictures["prediction"] = prediction.logits.argmax(1, keepdim=True)
+
+        total, task_weights = self.weighted_total(scalars)
+        seen = {name: picture.detach() for name, picture in pictures.items()}
+        return Terms(scalars, total, seen, task_weights)
+
+    def minimum_error(self, reconstructions: Mapping[int, Tensor], batch: VideoBatch) -> Tensor:
+        """Return the least photometric error over the sources, B×1×H×W."""
+        options, target = self.options, batch.target
+        errors = {k: photometric_error(view, target) for k, view in reconstructions.items()}
+        identity: dict[int, Tensor] = {}
+        if options.auto_mask or options.quirks.identity_minimum:
+            identity = {k: photometric_error(source, target) for k, source in batch.sources}
+        groups = [list(errors)]
+        if options.minimum_over == "distance":
+            distances = sorted({abs(offset) for offset in errors})
+            groups = [[k for k in errors if abs(k) == distance] for distance in distances]
+        # Without noise a tie goes to the unwarped source: a pixel that stays teaches nothing, and
+        # a resumed run draws nothing that the whole one did not.
+        minima = [
+            minimum_reprojection(
+                [errors[k] for k in group], [identity[k] for k in group] if identity else None
+            )
+            for group in groups
+        ]
+        return torch.stack(minima).sum(0)
+
+    def photometric_term(self, minimum: Tensor, batch: VideoBatch) -> tuple[Tensor, Tensor]:
+        """Return the mean error where it counts, and how much each pixel counts, B×1×H×W."""
+        options = self.options
+        if options.photometric == "keypoints":
+            share = _share_of_processes(batch.keypoints.sum())
+            return keypoint_photometric(minimum, batch.keypoints) * share, batch.keypoints
+        if options.photometric == "mean":
+            return minimum.mean(), torch.ones_like(minimum)
+        if options.photometric == "adaptive_mask":
+            mask = adaptive_gradient_mask(batch.magnitude).to(minimum.dtype)
+            relative = mask / mask.mean((2, 3), keepdim=True)
+            return weighted_photometric(minimum, relative, factor=1.0), mask
+        mask = gradient_aware_mask(batch.magnitude).to(minimum.dtype)
+        term = weighted_photometric(
+            minimum, mask, options.photometric_factor, options.quirks.batch_broadcasting
+        )
+        return term, mask
+
+    def plane_terms(
+        self, depth: Tensor, batch: VideoBatch, epoch: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the Manhattan-normal and co-planar terms, and the segments, B×1×H×W."""
+        options, shifted = self.options, self.options.quirks.normal_shift
+        points = backproject(depth, batch.intrinsics)
+        normals = surface_normals(points, shifted=shifted)
+        aligned = align_normals(normals, batch.directions, epoch)
+        offset, direction = plane_offset(points, aligned.aligned).detach(), aligned.aligned
+        if options.segment_by == "colour":
+            # Where all planes are alike, colour alone tells segments apart.
+            offset, direction = torch.zeros_like(offset), torch.zeros_like(direction)
+        segments = planar_segments(batch.target_input, direction, offset, shifted)
+        mask = large_segments(segments, options.planar_min_area)
+        terms = {}
+        if options.normal > 0:
+            terms["normal"] = manhattan_normal_loss(normals, aligned.aligned, aligned.mask & mask)
+        if options.planar > 0:
+            planes = planar_depth(depth, batch.intrinsics, segments)
+            terms["planar"] = coplanar_loss(depth, planes, mask)
+        return terms, segments.unsqueeze(1)
+
+    def semantic_term(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy of B×C×H×W scores with B×H×W proxy labels."""
+        quirks = self.options.quirks
+        highest = int(labels.masked_fill(labels == IGNORED_LABEL, 0).max())
+        if highest >= logits.shape[1]:
+            raise ValueError(
+                f"got proxy label {highest}, expected labels below {logits.shape[1]} (the "
+                f"network's classes) or {IGNORED_LABEL}; prepare labels of the same label set, or "
+                "change network.classes"
+            )
+        if quirks.ignored_wall_class:
+            labels = labels.masked_fill(labels == 0, IGNORED_LABEL)
+        scores = logits.float().softmax(1) if quirks.double_softmax else logits.float()
+        share = _share_of_processes((labels != IGNORED_LABEL).sum())
+        return semantic_cross_entropy(scores, labels, IGNORED_LABEL) * share
+
+    def weighted_total(self, scalars: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum, and each task's learned factor.
+
+        Learned (Kendall et al. 2018, with s the logarithm of a task's noise): exp(−s)·L + s for
+        the depth terms, whose likelihood is Laplace's, exp(−s)·L + s/2 for the semantic one.
+        """
+        weights = {"photometric": 1.0} | {
+            name: getattr(self.options, name) for name in scalars if name != "photometric"
+        }
+        weighted = {name: weights[name] * term for name, term in scalars.items()}
+        semantic = weighted.pop("semantic", None)
+        depth = torch.stack(list(weighted.values())).sum()
+        if self.log_noise is None:
+            return (depth if semantic is None else depth + semantic), {}
+        factors = torch.exp(-self.log_noise)
+        total = factors[0] * depth + self.log_noise[0]
+        learned = {"depth": factors[0].detach()}
+        if semantic is not None:
+            total = total + factors[1] * semantic + self.log_noise[1] / 2
+            learned["semantic"] = factors[1].detach()
+        return total, learned
+
+
+def _share_of_processes(count: Tensor) -> Tensor:
+    """Return this process's count over the mean count of all processes, 1 for one process.
+
+    Gradients are averaged over processes; a mean over uneven counts, multiplied by this, averages
+    to the mean over the joined batch.
+    """
+    count = count.detach().float()
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return torch.ones_like(count)
+    total = count.clone()
+    distributed.all_reduce(total)
+    return count * distributed.get_world_size() / total.clamp(min=1.0)

@@ -34,7 +34,7 @@ class PoseDecoder(nn.Module):
         x = functional.relu(self.squeeze(feature))
         x = functional.relu(self.conv0(x))
         x = functional.relu(self.conv1(x))
-        pose = 0.01 * self.pose(x).mean((2, 3))
+        pose = 0.01 * self.pose(x).float().mean((2, 3))
         return pose[:, :3], pose[:, 3:6]
 
 

@@ -30,6 +30,8 @@ class OfficialQuirks:
             unlabelled pixels are ignored.
         per_frame_jitter: Colour jitter is drawn anew for each frame of a clip. Right: one draw
             for the whole clip.
+        unjittered_residual_source: The residual pose network compares the jittered target with a
+            warped source that is not jittered. Right: both look alike.
     """
 
     batch_broadcasting: bool = False
@@ -41,6 +43,7 @@ class OfficialQuirks:
     double_softmax: bool = False
     ignored_wall_class: bool = False
     per_frame_jitter: bool = False
+    unjittered_residual_source: bool = False
 
     @classmethod
     def official(cls) -> OfficialQuirks:
