@@ -276,3 +276,44 @@ def test_every_function_takes_other_sizes_and_batches(batch, size_hw):
     loss += planarity.manhattan_normal_loss(normals, aligned.aligned, aligned.mask)
     loss.backward()
     assert torch.isfinite(depth.grad).all()
+
+
+def test_half_precision_around_the_functions_changes_nothing(oracle):
+    depth = disparity_to_depth(oracle["disp"])
+
+    def terms() -> list[torch.Tensor]:
+        points = backproject(depth, oracle["K"])
+        normals = planarity.surface_normals(points)
+        aligned = planarity.align_normals(normals, oracle["vps"], 0)
+        planar = planarity.planar_depth(depth, oracle["K"], oracle["segments"].long())
+        offset = planarity.plane_offset(points, aligned.aligned)
+        costs = planarity.segment_edge_costs(oracle["img_t"], aligned.aligned, offset)
+        return [normals, *aligned, planar, *costs]
+
+    plain = terms()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = terms()
+    for left, right in zip(plain, mixed, strict=True):
+        assert torch.equal(left, right)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_gpu_gives_the_losses_and_gradients_of_the_cpu(oracle):
+    results = []
+    for device in ("cpu", "cuda"):
+        arrays = {name: array.to(device) for name, array in oracle.items()}
+        disparity = arrays["disp"].clone().requires_grad_()
+        depth = disparity_to_depth(disparity)
+        points = backproject(depth, arrays["K"])
+        normals = planarity.surface_normals(points)
+        aligned = planarity.align_normals(normals, arrays["vps"], 0)
+        offset = planarity.plane_offset(points, aligned.aligned)
+        segments = planarity.planar_segments(arrays["img_t"], aligned.aligned, offset)
+        planar = planarity.planar_depth(depth, arrays["K"], arrays["segments"].long())
+        mask = planarity.large_segments(arrays["segments"].long())
+        loss = planarity.coplanar_loss(depth, planar, mask)
+        loss = loss + planarity.manhattan_normal_loss(normals, aligned.aligned, aligned.mask)
+        loss.backward()
+        assert segments.device == depth.device
+        results.append((loss.detach().cpu(), disparity.grad.cpu()))
+    torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=1e-4)

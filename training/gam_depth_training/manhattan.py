@@ -23,14 +23,17 @@ MIN_LENGTH_PER_DIAGONAL = 1 / 16  # 30 px at 288×384
 JUDGED_SINE = np.sin(np.deg2rad(1.0))  # further off, a line does not speak for a triple
 INLIER_SINE = np.sin(np.deg2rad(1.5))  # further off, a line does not help to refine it
 MIN_LINES_PER_DIRECTION = 2
-MIN_EXPLAINED = 0.6  # of the summed length of all lines
+# Of the summed length of all lines. Over motion capture (TUM freiburg1_rpy), 94 % of the pictures
+# above this have a vertical within 5° of the true one; of those from 0.5 to 0.6, 21 %.
+MIN_EXPLAINED = 0.6
 
 
 def manhattan_directions(rgb_uint8: npt.NDArray[np.uint8], intrinsics: Array) -> Array | None:
     """Find the room's three orthogonal directions.
 
     Args:
-        rgb_uint8: H×W×3, undistorted: straight edges must be straight.
+        rgb_uint8: H×W×3, undistorted, so that straight edges are straight, and cropped: the outline
+            of a black margin would count as lines.
         intrinsics: 3×3 of this picture size, pixel centres at integers.
 
     Returns:
