@@ -91,7 +91,7 @@ def test_a_blank_picture_has_no_directions():
 def test_rendered_rooms_give_their_axes_within_a_few_degrees():
     bank = make_texture_bank(1)
     errors, frames = [], 0
-    for room in range(5):
+    for room in range(4):
         for frame in room_frames(bank, [77, room], 1, (192, 256)):
             f = frame.focal_px
             intrinsics = np.array([[f, 0, 127.5], [0, f, 95.5], [0, 0, 1]])
