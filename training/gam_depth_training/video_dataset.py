@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from gam_depth_training.clip import Clip, UnreadableFrameError, read_picture
 from gam_depth_training.colour_jitter import ColourJitter
@@ -84,6 +84,9 @@ class VideoDataset(Dataset[VideoSample | None]):
     ) -> None:
         if not clips:
             raise ValueError("data: got no clips, expected at least one; name more recordings")
+        # OpenCV's own threads do not survive a fork: a loader's processes would wait for them for
+        # ever. It must hold before the fork; the processes are the threads.
+        cv2.setNumThreads(1)
         self.clips = list(clips)
         self.size_hw = size_hw
         self.flip = flip
@@ -119,8 +122,6 @@ class VideoDataset(Dataset[VideoSample | None]):
         """
         if self._lost[index]:
             return None
-        if get_worker_info() is not None and cv2.getNumThreads() != 1:
-            cv2.setNumThreads(1)  # the loader's processes are the threads
         clip = self.clips[index]
         try:
             frames = self._read(index)
