@@ -121,7 +121,7 @@ def prepare(
     ] = "nyu40_to_nyu13",
     confidence: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Less sure pixels get no label; default 0.5."),
+        typer.Option(min=0, max=1, help="Less sure pixels get no label; default 0.7."),
     ] = None,
     classes: Annotated[int, typer.Option(min=1, max=255, help="Classes of label files.")] = 13,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
