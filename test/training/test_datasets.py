@@ -1,0 +1,309 @@
+"""Public data sets, on tiny files in their makers' layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from gam_depth_training.datasets import interiornet, nyuv2, scannet, seven_scenes, tum
+from gam_depth_training.datasets.mat5 import read_mat5
+from gam_depth_training.datasets.split_list import read_split_list
+from gam_depth_training.evaluation_frames import read_evaluation_frame
+from gam_depth_training.video_dataset import VideoDataset
+
+# testNdxs 1, 3, 300 and trainNdxs 2, 4, written by SciPy, compressed as the original.
+SPLITS = Path(__file__).parents[1] / "data" / "nyuv2_tiny_splits.mat"
+
+
+def write_picture(path: Path, width: int = 64, height: int = 48, level: int = 100) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full((height, width, 3), level, np.uint8)
+    picture[:, : width // 2] = level // 2
+    assert cv2.imwrite(str(path), picture)
+    return path
+
+
+def write_depth(path: Path, value: int, width: int = 64, height: int = 48) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    depth = np.full((height, width), value, np.uint16)
+    depth[0] = 0
+    assert cv2.imwrite(str(path), depth)
+    return path
+
+
+def write_list(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# NYUv2
+
+
+def nyu_line(root: Path, scene: str) -> str:
+    names = [f"{scene}/r-{n:02d}.ppm" for n in (40, 0, 10, 20, 30, 50, 60, 70, 80)]
+    for name in names:
+        write_picture(root / name, 640, 480, level=100 + int(name[-6:-4]))
+    return " ".join(names)
+
+
+def test_nyuv2_training_list_gives_frames_in_temporal_order(tmp_path):
+    split = write_list(tmp_path / "train.txt", nyu_line(tmp_path, "basement_0001b"))
+    (clip,) = nyuv2.read_training_list(split, tmp_path)
+    assert [path.stem for path in clip.frames] == ["r-20", "r-30", "r-40", "r-50", "r-60"]
+    assert clip.key == "basement_0001b/r-40"
+    assert clip.group == "basement_0001"  # parts a and b are one room
+    assert clip.depth is None
+    sample = VideoDataset([clip], (96, 128), flip=False)[0]
+    assert sample.frames.shape == (5, 3, 96, 128)
+
+
+def test_nyuv2_offsets_may_be_other_columns_of_the_list(tmp_path):
+    split = write_list(tmp_path / "train.txt", nyu_line(tmp_path, "office_0003"))
+    (clip,) = nyuv2.read_training_list(split, tmp_path, offsets=(-1, 0, 1), gap=40)
+    assert [path.stem for path in clip.frames] == ["r-00", "r-40", "r-80"]
+    with pytest.raises(ValueError, match=r"got frame -15, expected one of"):
+        nyuv2.read_training_list(split, tmp_path, offsets=(-1, 0, 1), gap=15)
+
+
+def test_nyuv2_training_line_of_another_length_is_named(tmp_path):
+    split = write_list(tmp_path / "train.txt", "a/1.jpg a/2.jpg")
+    with pytest.raises(ValueError, match=r"got 2 paths in the line of a/1.jpg, expected 9"):
+        nyuv2.read_training_list(split, tmp_path)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    file = tmp_path / "nyu_depth_v2_labeled.mat"
+    rng = np.random.default_rng(0)
+    with h5py.File(file, "w") as mat:  # MATLAB's order: 3×W×H and W×H of each frame
+        mat["images"] = rng.integers(0, 256, (3, 3, 640, 480), np.uint8)
+        depths = rng.uniform(1, 9, (3, 640, 480)).astype(np.float32)
+        depths[0, 100, 100] = np.nan
+        mat["depths"] = depths
+        names = ["kitchen_0004a", "office_0001", "bedroom_0010b"]
+        references = np.empty((1, 3), h5py.ref_dtype)
+        for index, name in enumerate(names):
+            letters = mat.create_dataset(
+                f"names/{index}", data=np.array([[ord(c)] for c in name], np.uint16)
+            )
+            references[0, index] = letters.ref
+        mat.create_dataset("scenes", data=references, dtype=h5py.ref_dtype)
+    return file
+
+
+def test_nyuv2_labelled_frames_are_upright_and_cropped(labelled, tmp_path):
+    frames = list(nyuv2.read_labelled(labelled, write_list(tmp_path / "test.txt", "1", "3")))
+    assert [frame.key for frame in frames] == ["labelled/0001", "labelled/0003"]
+    assert [frame.group for frame in frames] == ["kitchen_0004", "bedroom_0010"]
+    with h5py.File(labelled) as mat:
+        images, depths = mat["images"][:], mat["depths"][:]
+    first = frames[0]
+    assert first.rgb.shape == (427, 561, 3)
+    assert first.depth_m.shape == (427, 561)
+    assert first.depth_m.dtype == np.float32
+    # Row 44, column 40 of the whole picture is the crop's first pixel.
+    assert np.array_equal(first.rgb[0, 0], images[0, :, 40, 44])
+    assert first.depth_m[5, 7] == depths[0, 40 + 7, 44 + 5]
+
+
+def test_nyuv2_nan_depth_is_unknown_and_costs_no_more(labelled, tmp_path):
+    (frame,) = nyuv2.read_labelled(labelled, write_list(tmp_path / "test.txt", "1"))
+    assert np.isnan(frame.depth_m).sum() == 1
+    assert np.isnan(frame.depth_m[100 - 44, 100 - 40])
+
+
+def test_nyuv2_numbers_come_from_the_original_splits_file():
+    assert nyuv2.read_numbers(SPLITS) == [1, 3, 300]
+    assert read_mat5(SPLITS)["trainNdxs"].ravel().tolist() == [2, 4]
+
+
+def test_nyuv2_number_outside_the_set_is_named(labelled):
+    with pytest.raises(ValueError, match="got number 300, expected 1 to 3"):
+        list(nyuv2.read_labelled(labelled, SPLITS))
+
+
+def test_nyuv2_broken_files_are_named(tmp_path, labelled):
+    broken = tmp_path / "broken.mat"
+    broken.write_bytes(SPLITS.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"broken\.mat: got .*expected a MATLAB 5 file"):
+        nyuv2.read_numbers(broken)
+    with pytest.raises(ValueError, match="got no HDF5 file"):
+        list(nyuv2.read_labelled(broken, SPLITS))
+    with pytest.raises(ValueError, match="expected one number a line"):
+        nyuv2.read_numbers(write_list(tmp_path / "words.txt", "one"))
+    with h5py.File(tmp_path / "other.mat", "w") as mat:
+        mat["images"] = np.zeros(1)
+    with pytest.raises(ValueError, match="got no depths"):
+        list(nyuv2.read_labelled(tmp_path / "other.mat", SPLITS))
+
+
+# ScanNet
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans" / "scene0707_00"
+    for number in range(12):
+        write_picture(folder / "color" / f"{number}.jpg", 162, 121)
+        write_depth(folder / "depth" / f"{number}.png", 2000 + number, 80, 60)
+    (folder / "intrinsic").mkdir()
+    matrix = np.eye(4)
+    matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2] = 1170.0, 1171.0, 648.0, 484.0
+    np.savetxt(folder / "intrinsic" / "intrinsic_color.txt", matrix)
+    return tmp_path / "scans"
+
+
+def test_scannet_frames_go_by_number_not_by_name(scans, tmp_path):
+    split = write_list(tmp_path / "scenes.txt", "scene0707_00")
+    clips = scannet.read_list(split, scans, offsets=(-1, 0, 1), gap=2)
+    assert [clip.target.stem for clip in clips] == [str(n) for n in range(2, 10)]
+    assert [path.stem for path in clips[-1].frames] == ["7", "9", "11"]
+    assert clips[0].group == "scene0707"
+
+
+def test_scannet_test_list_gives_pictures_with_depth_in_metres(scans, tmp_path):
+    line = "scene0707_00/color/10.jpg scene0707_00/depth/10.png"
+    (clip,) = scannet.read_list(write_list(tmp_path / "test.txt", line), scans, offsets=(0,))
+    frame = read_evaluation_frame(clip, scannet.RULES)
+    assert frame.rgb.shape == (121, 162, 3)
+    assert frame.depth_m.shape == (60, 80)  # the depth camera's own size
+    assert frame.depth_m[1, 0] == np.float32(2.010)
+    assert np.isnan(frame.depth_m[0]).all()
+
+
+def test_scannet_calibration_is_scaled_to_smaller_pictures(scans, tmp_path):
+    (clip, *_) = scannet.read_list(write_list(tmp_path / "s.txt", "scene0707_00"), scans, (0,))
+    assert clip.geometry.intrinsics.fx == pytest.approx(1170 * 162 / 1296)
+    assert clip.geometry.intrinsics.fy == pytest.approx(1171 * 121 / 968)
+
+
+def test_scannet_faults_are_named(scans, tmp_path):
+    absent = write_list(tmp_path / "a.txt", "scene0707_00/color/99.jpg")
+    with pytest.raises(ValueError, match=r"99\.jpg: got no such file"):
+        scannet.read_list(absent, scans, (0,))
+    stray = write_list(tmp_path / "b.txt", "scene0707_00/9.jpg")
+    with pytest.raises(ValueError, match="expected a picture below color/"):
+        scannet.read_list(stray, scans, (0,))
+    scene = write_list(tmp_path / "c.txt", "scene0707_00")
+    with pytest.raises(ValueError, match="choose a smaller gap"):
+        scannet.read_list(scene, scans, (-1, 0, 1), gap=6)
+    (scans / "scene0707_00" / "intrinsic" / "intrinsic_color.txt").unlink()
+    with pytest.raises(ValueError, match=r"intrinsic_color\.txt: got FileNotFoundError"):
+        scannet.read_list(scene, scans, (0,))
+
+
+# InteriorNet
+
+
+def test_interiornet_pairs_pictures_and_depth_by_name(tmp_path):
+    folder = tmp_path / "3FO4_Bedroom" / "original_1_1"
+    for number in range(5):
+        name = f"{number * 40_000_000}.png"  # times in nanoseconds, of different lengths
+        write_picture(folder / "cam0" / "data" / name, 640, 480)
+        write_depth(folder / "depth0" / "data" / name, 3000 + number, 640, 480)
+    whole = write_list(tmp_path / "all.txt", "3FO4_Bedroom/original_1_1")
+    clips = interiornet.read_list(whole, tmp_path)
+    assert [clip.target.stem for clip in clips] == ["80000000"]
+    one = "3FO4_Bedroom/original_1_1/cam0/data/160000000.png"
+    (clip,) = interiornet.read_list(write_list(tmp_path / "one.txt", one), tmp_path, (0,))
+    assert clip.group == "3FO4_Bedroom"
+    assert clip.geometry.intrinsics.fx == 600
+    frame = read_evaluation_frame(clip, interiornet.RULES)
+    assert frame.depth_m[1, 0] == np.float32(3.004)
+
+
+# 7-Scenes
+
+
+@pytest.fixture
+def chess(tmp_path: Path) -> Path:
+    for sequence in ("seq-01", "seq-03"):
+        for number in range(4):
+            stem = tmp_path / "chess" / sequence / f"frame-{number:06d}"
+            write_picture(Path(f"{stem}.color.png"), 640, 480)
+            depth = write_depth(Path(f"{stem}.depth.png"), 65535, 640, 480)
+            values = cv2.imread(str(depth), cv2.IMREAD_UNCHANGED)
+            values[1, 1] = 1500
+            cv2.imwrite(str(depth), values)
+    return tmp_path
+
+
+def test_seven_scenes_reads_its_own_and_the_users_lists(chess):
+    own = write_list(chess / "chess" / "TestSplit.txt", "sequence3")
+    users = write_list(chess / "train.txt", "chess/seq-01")
+    test = seven_scenes.read_list(own, chess, (0,))
+    train = seven_scenes.read_list(users, chess, (-1, 0, 1), gap=1)
+    assert [clip.key for clip in test][:1] == ["chess/seq-03/frame-000000.color"]
+    assert len(test) == 4
+    assert len(train) == 2
+    assert {clip.group for clip in train} == {"chess"}
+
+
+def test_seven_scenes_invalid_depth_is_unknown(chess):
+    own = write_list(chess / "chess" / "TestSplit.txt", "sequence3")
+    frame = read_evaluation_frame(seven_scenes.read_list(own, chess, (0,))[0], seven_scenes.RULES)
+    assert np.isfinite(frame.depth_m).sum() == 1
+    assert frame.depth_m[1, 1] == 1.5
+
+
+def test_seven_scenes_absent_sequence_is_named(chess):
+    with pytest.raises(ValueError, match=r"seq-09: got no frame-\*\.color\.png"):
+        seven_scenes.read_list(write_list(chess / "x.txt", "chess/seq-09"), chess)
+
+
+# TUM RGB-D
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    folder = tmp_path / "rgbd_dataset_freiburg1_desk"
+    times = [1305031452.7 + 0.033 * index for index in range(6)]
+    for time in times:
+        write_picture(folder / "rgb" / f"{time:.6f}.png", 640, 480)
+        write_depth(folder / "depth" / f"{time + 0.01:.6f}.png", 5000, 640, 480)
+    rows = [f"{time:.6f} rgb/{time:.6f}.png" for time in times]
+    write_list(folder / "rgb.txt", "# color images", "# timestamp filename", *reversed(rows))
+    near = [f"{time + 0.01:.6f} depth/{time + 0.01:.6f}.png" for time in times if time != times[2]]
+    write_list(folder / "depth.txt", "# depth maps", *near)
+    return tmp_path
+
+
+def test_tum_frames_go_by_time_with_the_nearest_depth(desk):
+    split = write_list(desk / "train.txt", "rgbd_dataset_freiburg1_desk")
+    clips = tum.read_list(split, desk, (-1, 0, 1), gap=1)
+    assert [clip.target.stem for clip in clips] == sorted(clip.target.stem for clip in clips)
+    # The third picture's depth is missing: the next is 23 ms before it, which is too far.
+    assert [clip.depth is None for clip in clips] == [False, True, False, False]
+    assert clips[0].group == "freiburg1"
+
+
+def test_tum_depth_is_in_fifths_of_millimetres_and_undistorted_with_the_picture(desk):
+    split = write_list(desk / "train.txt", "rgbd_dataset_freiburg1_desk")
+    clip = tum.read_list(split, desk, (0,))[0]
+    frame = read_evaluation_frame(clip, tum.RULES)
+    assert np.nanmax(frame.depth_m) == 1.0
+    assert frame.depth_m.shape == frame.rgb.shape[:2] == clip.geometry.size_hw
+    assert frame.rgb.min() >= 40  # no black corner
+
+
+def test_tum_unknown_camera_is_named(desk):
+    with pytest.raises(ValueError, match="got a recording of an unknown camera"):
+        tum.read_list(write_list(desk / "x.txt", "rgbd_dataset_desk"), desk)
+
+
+def test_tum_broken_index_is_named(desk):
+    write_list(desk / "rgbd_dataset_freiburg1_desk" / "rgb.txt", "soon rgb/1.png")
+    with pytest.raises(ValueError, match=r"rgb\.txt: expected a time and a file a line"):
+        tum.read_list(write_list(desk / "x.txt", "rgbd_dataset_freiburg1_desk"), desk)
+
+
+def test_an_empty_or_absent_split_list_is_named(tmp_path):
+    with pytest.raises(ValueError, match="got no entry"):
+        read_split_list(write_list(tmp_path / "empty.txt", "# nothing", ""))
+    with pytest.raises(ValueError, match="got FileNotFoundError"):
+        read_split_list(tmp_path / "absent.txt")
