@@ -18,6 +18,8 @@ from lightning.pytorch.callbacks import Checkpoint
 logger = logging.getLogger(__name__)
 
 LAST = "last.ckpt"
+# What torch raises on a file that it cannot read.
+UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError)
 
 
 def write_atomically(content: bytes, path: Path) -> None:
@@ -116,7 +118,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+    except UNREADABLE:
         checkpoint = None
     if not isinstance(checkpoint, dict) or "identity" not in checkpoint:
         raise ValueError(

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from gam_depth_training import cli_data
+from gam_depth_training import cli_data, cli_fit
 
 app = typer.Typer(
     help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
@@ -21,6 +21,9 @@ app = typer.Typer(
 console = Console()
 app.command()(cli_data.extract)
 app.command()(cli_data.prepare)
+app.command()(cli_fit.fit)
+app.command()(cli_fit.validate)
+app.command()(cli_fit.ablate)
 
 
 @app.callback()
@@ -88,41 +91,27 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 @app.command()
-def fit(
-    shards: Annotated[Path, typer.Option(help="Folder written by `synth --shards`.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, weights, TensorBoard.")],
-    config: Annotated[Path, typer.Option(help="Training config.")] = Path(
-        "config/training/synthetic_supervised.yaml"
-    ),
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
-) -> None:
-    """Train depth, sigma and semantics on synthetic shards; run again to resume."""
-    from gam_depth_training.config import load_config
-    from gam_depth_training.fit import fit as run
-    from gam_depth_training.module import NonFiniteLossError
-
-    try:
-        weights = run(load_config(config), shards, out, progress)
-    except (ValueError, OSError, NonFiniteLossError) as error:
-        raise _fail(error) from error
-    console.print(f"weights in {weights}")
-
-
-@app.command()
 def export(
     weights: Annotated[Path, typer.Option(help="Weights written by `fit`.")],
     shards: Annotated[Path, typer.Option(help="Shards of that run; the held-out ones calibrate.")],
-    config: Annotated[Path, typer.Option(help="The run's config.")],
+    config: Annotated[Path, typer.Option(help="The run's config; a recipe's is recipe.yaml.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
 ) -> None:
     """Write the ONNX file with its contract, calibrated sigma and a parity check."""
     from gam_depth_training.config import load_config
     from gam_depth_training.export import ExportError
+    from gam_depth_training.recipe import is_recipe, load_recipe
+    from gam_depth_training.recipe_release import export_recipe
     from gam_depth_training.release import export_weights
 
+    origin = _commit(), str(date.today())
+    losses: dict[str, float] = {}
     try:
-        settings = load_config(config)
-        report, spec = export_weights(weights, shards, settings, out, _commit(), str(date.today()))
+        if is_recipe(config):
+            recipe = load_recipe(config)
+            report, spec, losses = export_recipe(weights, shards, recipe, out, *origin)
+        else:
+            report, spec = export_weights(weights, shards, load_config(config), out, *origin)
     except (ValueError, OSError, ExportError) as error:
         raise _fail(error) from error
     table = Table("figure", "value", title=str(out))
@@ -133,6 +122,8 @@ def export(
     table.add_row(
         "k68, k90, k95", f"{calibration.k68:.2f}, {calibration.k90:.2f}, {calibration.k95:.2f}"
     )
+    for name, loss in losses.items():
+        table.add_row(f"{name} on the old validation split", f"{loss:+.2%} worse")
     console.print(table)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.model_spec import ModelSpec
@@ -22,6 +21,7 @@ from gam_depth_training.config import TrainingConfig
 from gam_depth_training.export import ParityReport, export_onnx
 from gam_depth_training.fit import ValidationBatches
 from gam_depth_training.networks import JointNetwork
+from gam_depth_training.start_weights import network_part, read_state
 
 PARITY_PICTURES = 8
 
@@ -46,12 +46,14 @@ class Provenance:
 
 
 def load_network(weights: Path) -> JointNetwork:
-    """Load weights written by ``fit``; raises ValueError where they are not a JointNetwork's."""
+    """Load what ``fit`` wrote, weights or a checkpoint of a recipe.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
     try:
-        network = JointNetwork.from_state(
-            torch.load(weights, map_location="cpu", weights_only=True)
-        )
-    except (RuntimeError, TypeError, ValueError) as error:
+        network = JointNetwork.from_state(network_part(read_state(weights)))
+    except ValueError as error:
         raise ValueError(
             f"{weights}: got {str(error).splitlines()[0]}, expected weights written by "
             "`gam-depth-train fit`"

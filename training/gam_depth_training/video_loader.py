@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from gam_depth_training.batch import Batch, TrainingBatches
+from gam_depth_training.batch import Batch, TrainingBatches, augment
+from gam_depth_training.config import AugmentationConfig
 from gam_depth_training.video_batch import VideoBatch, VideoSample, collate
 
 # A clip that cannot be read is replaced by the next; so many in a row are no accident.
@@ -140,7 +141,7 @@ def video_loader(
 
 
 class WithReplay:
-    """Pairs each batch of clips with a batch of synthetic rooms.
+    """Pairs each batch of clips with a batch of synthetic rooms, their look changed at random.
 
     Args:
         video: Batches of clips.
@@ -158,5 +159,8 @@ class WithReplay:
     def __iter__(self) -> Iterator[tuple[VideoBatch, Batch]]:
         share = self.place.share(self.rooms.batch_size)
         part = slice(self.place.rank * share, (self.place.rank + 1) * share)
-        for video, rooms in zip(self.video, self.rooms, strict=False):
-            yield video, Batch(rooms.image[part], rooms.depth_m[part], rooms.label[part])
+        pairs = zip(self.video, self.rooms, strict=False)
+        for step, (video, rooms) in enumerate(pairs, self.place.first_step):
+            generator = torch.Generator().manual_seed(self.rooms.seed * 1_000_003 + step)
+            image = augment(rooms.image, AugmentationConfig(), 1.0, generator)
+            yield video, Batch(image[part], rooms.depth_m[part], rooms.label[part])

@@ -1,0 +1,148 @@
+"""A recipe as a LightningModule: its networks, its optimiser, its validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gam_depth_training.batch import Batch
+from gam_depth_training.callbacks import freeze_stem
+from gam_depth_training.config import LossWeights
+from gam_depth_training.evaluation_frames import EvaluationFrame
+from gam_depth_training.module import NonFiniteLossError, supervised_terms, weighted_total
+from gam_depth_training.networks import JointNetwork
+from gam_depth_training.objective import Objective, Terms
+from gam_depth_training.pose_networks import MotionNetwork
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.self_supervised import SelfSupervisedModule
+from gam_depth_training.start_weights import load_what_fits, network_part, part_of, read_state
+from gam_depth_training.video_batch import VideoBatch
+from gam_depth_training.video_validation import DepthScore, network_input
+
+
+class RecipeModule(SelfSupervisedModule):
+    """Trains by a recipe.
+
+    Args:
+        recipe: The method.
+        steps_per_epoch: Optimiser steps that make an epoch, by which the schedules go.
+
+    Attributes:
+        pictures: What the losses of the last step saw, B first, by name, where
+            ``pictures_wanted``; see Terms.
+        pictures_wanted: Whether the next step should keep them.
+
+    Raises:
+        ValueError: weights to start from that cannot be read or do not fit.
+    """
+
+    def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
+        shape = recipe.network
+        super().__init__(
+            JointNetwork(shape.classes, shape.decoders, shape.cross_task_attention),
+            MotionNetwork(shape.residual_passes, shape.pose_encoder),
+            Objective(recipe.objective),
+        )
+        self.recipe = recipe
+        self.steps_per_epoch = steps_per_epoch
+        self.pictures: dict[str, Tensor] = {}
+        self.pictures_wanted = False
+        self._score = DepthScore()
+        self._load_start()
+        if recipe.freeze_stem_and_batchnorm:
+            freeze_stem(self.network.encoder)
+
+    @property
+    def epoch(self) -> int:
+        """The pass over the clips, from 0; to Lightning the whole run is one endless epoch."""
+        return self.global_step // self.steps_per_epoch
+
+    def terms(self, batch: VideoBatch) -> Terms:
+        """Look at a batch and say what it costs; keeps the pictures where wanted."""
+        terms = super().terms(batch)
+        if self.pictures_wanted:
+            self.pictures = {name: picture[:1].clone() for name, picture in terms.pictures.items()}
+            self.pictures_wanted = False
+        return terms
+
+    def training_step(
+        self, batch: VideoBatch | tuple[VideoBatch, Batch] | None, batch_index: int
+    ) -> Tensor | None:
+        """One step on clips; where rooms are replayed, also on rooms with their truth."""
+        if not isinstance(batch, tuple):
+            return super().training_step(batch, batch_index)
+        clips, rooms = batch
+        loss = super().training_step(clips, batch_index)
+        terms = supervised_terms(self.network(rooms.image), rooms)
+        known = weighted_total(terms, LossWeights())
+        if not torch.isfinite(known):
+            broken = [name for name, term in terms.items() if not torch.isfinite(term)]
+            raise NonFiniteLossError(
+                f"loss term {', '.join(broken)} of replayed rooms is not finite at step "
+                f"{self.global_step}; lower the learning rate"
+            )
+        self.log_dict({f"replay/{name}": term.detach() for name, term in terms.items()})
+        share = self.recipe.replay_share
+        return known if loss is None else (1.0 - share) * loss + share * known
+
+    def validation_step(self, frame: EvaluationFrame, index: int) -> None:
+        """Score one frame with reference depth."""
+        image = network_input(frame.rgb, self.recipe.size_hw).to(self.device)
+        self._score.add(self.network(image).disparity, frame)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean scores."""
+        figures, self._score = self._score.summary(), DepthScore()
+        self.log_dict({f"val/{name}": value for name, value in figures.items()})
+
+    def configure_optimizers(self) -> Any:
+        """Adam with the recipe's steps of the rate; the encoder may learn slower, depth later."""
+        encoder = [p for p in self.network.encoder.parameters() if p.requires_grad]
+        in_encoder = {id(p) for p in self.network.encoder.parameters()}
+        decoders = [p for p in self.network.parameters() if id(p) not in in_encoder]
+        rest = [*self.motion.parameters(), *self.objective.parameters()]
+        rate = self.recipe.learning_rate
+        optimizer = torch.optim.Adam(
+            [
+                {"params": encoder, "lr": rate * self.recipe.encoder_rate_factor},
+                {"params": decoders},
+                {"params": rest},
+            ],
+            lr=rate,
+        )
+
+        def scheduled(step: int) -> float:
+            return self.recipe.learning_rate_factor(step // self.steps_per_epoch)
+
+        def later(step: int) -> float:
+            return scheduled(step) if step >= self.recipe.pose_first_steps else 0.0
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, [later, later, scheduled])
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _load_start(self) -> None:
+        recipe = self.recipe
+        if recipe.imagenet is not None:
+            encoders = [self.network.encoder, self.motion.first.encoder]
+            if self.motion.residual_encoder is not None:
+                encoders.append(self.motion.residual_encoder)
+            for encoder in encoders:
+                encoder.load_imagenet(Path(recipe.imagenet))
+        if recipe.start is not None:
+            path = Path(recipe.start)
+            state = read_state(path)
+            load_what_fits(self.network, network_part(state), path)
+            motion = part_of(state, "motion")
+            if motion:
+                load_what_fits(self.motion, motion, path)
+
+
+def network_state(module: RecipeModule) -> dict[str, Tensor]:
+    """Return the predicting network's weights, on the CPU."""
+    return {name: value.cpu() for name, value in module.network.state_dict().items()}
