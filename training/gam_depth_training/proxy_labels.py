@@ -26,8 +26,8 @@ from gam_depth_training.label_maps import LabelMap, label_map
 from gam_depth_training.refinenet import load_refinenet
 from gam_depth_training.video_batch import IGNORED_LABEL
 
-# The shipped model on eight synthetic rooms that it never saw: 54 % of its labels are right, 72 % of
-# those above 0.5, 82 % of those above 0.7 (41 % of the pixels), 89 % of those above 0.8 (30 %).
+# The shipped model on eight synthetic rooms that it never saw: 54 % of its labels are right, 72 %
+# of those above 0.5, 82 % of those above 0.7 (41 % of pixels), 89 % of those above 0.8 (30 %).
 DEFAULT_CONFIDENCE = 0.7
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
