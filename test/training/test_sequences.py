@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -324,14 +325,32 @@ def test_a_clip_with_a_frame_too_few_is_refused(folder):
 
 def test_the_cache_holds_what_fits_and_leaves_no_file(tmp_path):
     cache = FrameCache(4, (2, 3), limit_bytes=2 * (18 + 1), folder=tmp_path)
+    assert not list(tmp_path.iterdir())  # a killed training removes nothing
     frames = [np.full((2, 3, 3), number, np.uint8) for number in range(4)]
     for number, frame in enumerate(frames):
         assert cache.get(number) is None
         cache.put(number, frame)
     assert np.array_equal(cache.get(1), frames[1])
     assert cache.get(2) is None
+
+
+def test_a_copy_of_the_cache_in_another_process_is_the_same_cache():
+    cache = FrameCache(1, (2, 3), limit_bytes=1000)
+    copy = deepcopy(cache)  # by the state that a process which is not forked gets
+    frame = np.full((2, 3, 3), 7, np.uint8)
+    copy.put(0, frame)
+    assert np.array_equal(cache.get(0), frame)
+
+
+def test_a_copy_whose_owner_is_gone_caches_nothing(tmp_path):
+    cache = FrameCache(1, (2, 3), limit_bytes=1000)
+    copy = deepcopy(cache)
     del cache
-    assert not list(tmp_path.iterdir())
+    with (tmp_path / "other").open("w+b") as other:  # takes the number of the closed file
+        other.write(b"\0" * 100)
+        copy.put(0, np.full((2, 3, 3), 7, np.uint8))
+    assert copy.get(0) is None
+    assert (tmp_path / "other").read_bytes() == b"\0" * 100
 
 
 def test_a_full_disk_costs_the_cache_alone(tmp_path, monkeypatch, caplog):
