@@ -62,10 +62,20 @@ def test_a_view_of_another_room_is_not_followed():
 def test_a_camera_half_as_fast_gets_twice_the_gap():
     def gap_of(step_m):
         target = 3.0 * parallax_of(0.06)
-        return choose_gap(lambda index: grey(step_m * index), 33, CAMERA, target).gap
+        return choose_gap(lambda index: grey(step_m * index), 33, CAMERA, target, pairs=8).gap
 
     assert gap_of(0.06) == pytest.approx(3, abs=0)
     assert gap_of(0.03) == pytest.approx(6, abs=1)
+
+
+def test_the_gap_never_reaches_beyond_what_can_be_found_again():
+    def turning(index):
+        return grey(0.004 * index, 0.06 * index)
+
+    chosen = choose_gap(turning, 17, CAMERA, target=0.1, pairs=8)
+
+    assert chosen.gap < 4  # 17 frames would allow it, and the little parallax asks for more
+    assert "share too little of the view" in chosen.reason
 
 
 def test_still_and_turning_frames_are_dropped_and_counted(tmp_path):
@@ -237,7 +247,7 @@ def test_the_slow_desk_recording_gets_a_wider_gap_than_the_fast_one(shared_dir):
             file = folder / "color" / f"{index + 20:06d}.jpg"
             return working_picture(cv2.imread(str(file))[..., ::-1])
 
-        return choose_gap(read, 30, camera).gap
+        return choose_gap(read, 30, camera, pairs=16).gap
 
     assert gap_of("tum_freiburg1_xyz") == 1
     assert gap_of("office_desk_d435") >= 2

@@ -160,8 +160,8 @@ def _finish(
             "room": options.room or name,
             "recording": recording.path.name,
             "sensor": known.get("sensor"),
-            "parallax_per_frame": round(gap.parallax, 5),
-            "flow_per_frame": round(gap.flow, 5),
+            "parallax_per_frame": _or_none(gap.parallax),
+            "flow_per_frame": _or_none(gap.flow),
             "topics": {part: topic for part, topic in recording.topics.items() if topic},
             "calibration": "file" if from_file else "recording",
             "stretch": [number, len(writers)],
@@ -173,6 +173,11 @@ def _finish(
         target = out / (name if len(writers) == 1 else f"{name}_{number:02d}")
         writer.folder.rename(target)
         report.sequences.append(WrittenSequence(target, len(writer), writer.depth_frames, gap))
+
+
+def _or_none(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return round(value, 5) if np.isfinite(value) else None
 
 
 def _known_of(recording: Recording) -> dict[str, Any]:

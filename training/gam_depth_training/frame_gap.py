@@ -13,11 +13,11 @@ from gam_depth_training.parallax import Grey, measure_motion
 # Ten pixels of a picture 640 wide, four at the paper's size: well above what bilinear sampling
 # blurs, and near enough for the minimum over neighbours to find what is hidden in some of them.
 TARGET_PARALLAX = 0.015
-# A farther neighbour shows too little of the same view.
-LARGEST_FLOW = 0.15
 LARGEST_GAP = 12
+# A neighbour in which nothing can be found again teaches nothing. Pairs that are lost are the fast
+# ones, too: the median over the rest would understate the motion.
+LEAST_FOLLOWED = 0.8
 _GAPS = (1, 2, 3, 4, 6, 8)
-_PAIRS = 16
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def choose_gap(
     frames: int,
     intrinsics: Intrinsics,
     target: float = TARGET_PARALLAX,
+    pairs: int = 32,
 ) -> FrameGap:
     """Choose the gap whose neighbours show the wished parallax.
 
@@ -54,21 +55,23 @@ def choose_gap(
         frames: Number of frames.
         intrinsics: Calibration of the undistorted full pictures.
         target: Wished median parallax, share of the picture's width.
+        pairs: Pairs of frames measured at each gap, spread over the sequence.
 
     Returns:
         The gap, never so wide that a target with two neighbours on both sides does not fit.
     """
     longest = max(1, min(LARGEST_GAP, (frames - 1) // 4))
+    overlapping = LARGEST_GAP + 1
     measured: list[tuple[int, float, float]] = []
     for gap in (gap for gap in _GAPS if gap < frames):
-        starts = np.unique(np.linspace(0, frames - 1 - gap, _PAIRS).astype(int))
+        starts = np.unique(np.linspace(0, frames - 1 - gap, pairs).astype(int))
         motions = [
             measure_motion(read_grey(start), read_grey(start + gap), intrinsics, epipolar=True)
             for start in starts
         ]
         followed = [motion for motion in motions if motion.followed]
-        # Pairs that were lost are the fast ones: the rest would understate the motion.
-        if len(followed) < 0.7 * len(motions):
+        if len(followed) < LEAST_FOLLOWED * len(motions):
+            overlapping = measured[-1][0] if measured else 1
             break
         parallax = float(np.median([motion.parallax for motion in followed]))
         flow = float(np.median([motion.flow for motion in followed]))
@@ -81,11 +84,10 @@ def choose_gap(
     per_frame = float(gaps @ parallaxes / (gaps @ gaps))
     flow_per_frame = float(gaps @ flows / (gaps @ gaps))
     wished = max(1, round(target / per_frame)) if per_frame > 0 else longest
-    overlapping = max(1, int(LARGEST_FLOW / flow_per_frame)) if flow_per_frame > 0 else longest
     gap = min(wished, overlapping, longest)
     words = [f"{per_frame:.2%} of the width a frame, {target:.2%} wished"]
     if gap == overlapping < wished:
-        words.append(f"held back by {flow_per_frame:.1%} of displacement a frame")
+        words.append("farther neighbours share too little of the view")
     elif gap == longest < wished:
-        words.append(f"held back by {frames} frames")
+        words.append(f"no more with {frames} frames")
     return FrameGap(gap, per_frame, flow_per_frame, "; ".join(words))
