@@ -62,7 +62,7 @@ def test_a_view_of_another_room_is_not_followed():
 def test_a_camera_half_as_fast_gets_twice_the_gap():
     def gap_of(step_m):
         target = 3.0 * parallax_of(0.06)
-        return choose_gap(lambda index: grey(step_m * index), 33, CAMERA, target, pairs=8).gap
+        return choose_gap(lambda index: grey(step_m * index), 33, CAMERA, target, pairs=16).gap
 
     assert gap_of(0.06) == pytest.approx(3, abs=0)
     assert gap_of(0.03) == pytest.approx(6, abs=1)
