@@ -12,10 +12,12 @@ from typing import Any
 import cv2
 import lightning
 import numpy as np
+import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
 from gam_depth_training.callbacks import freeze_statistics
+from gam_depth_training.checkpoints import AtomicCheckpointIO
 from gam_depth_training.clip import Clip
 from gam_depth_training.objective import ObjectiveOptions
 from gam_depth_training.prepared import PreparedFrame
@@ -100,6 +102,11 @@ def options(**changes: Any) -> RunOptions:
     return RunOptions(**{**settings, **changes})
 
 
+def leave_out_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write none: they are hundreds of megabytes, and not what such a test is about."""
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", lambda *_, **__: None)
+
+
 class Watch(Callback):
     """Freezes every batch statistic and keeps the loss and the gradients of the first step."""
 
@@ -154,5 +161,6 @@ def watched_step(
 
 if __name__ == "__main__":
     sequence, target, kind = sys.argv[1:4]
+    leave_out_checkpoints(pytest.MonkeyPatch())
     found = watched_step(Path(sequence), Path(target), 2, kind)
     torch.save(found, Path(target) / f"found_{torch.distributed.get_rank()}.pt")
