@@ -261,7 +261,7 @@ def _show_scores(rows: Mapping[str, Mapping[str, float]]) -> None:
     metrics = list(next(scores for scores in rows.values() if scores))
     shown = Table("", *metrics)
     for name, scores in rows.items():
-        shown.add_row(name, *(f"{scores[metric]:.4f}" for metric in metrics))
+        shown.add_row(name, *(f"{scores[metric]:.3f}" for metric in metrics))
     console.print(shown)
 
 
