@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,9 +28,9 @@ from gam_depth_training.config import (
     TrainingConfig,
     load_config,
 )
-from gam_depth_training.export import compress_weights
+from gam_depth_training.export import compress_weights, fuse_batch_norm
 from gam_depth_training.fit import RunningMean, fit
-from gam_depth_training.module import supervised_terms, weighted_total
+from gam_depth_training.module import SupervisedModule, supervised_terms, weighted_total
 from gam_depth_training.networks import JointNetwork
 from gam_depth_training.release import export_weights, load_network
 
@@ -121,6 +123,28 @@ def test_an_epoch_shows_every_frame_once():
     assert sorted(seen) == list(range(8))
 
 
+@pytest.mark.parametrize("decoder_norm", [False, True])
+def test_folding_the_normalisation_changes_no_answer(decoder_norm):
+    torch.manual_seed(0)
+    network = JointNetwork(13, decoder_norm=decoder_norm)
+    picture = torch.rand(2, 3, 64, 96)
+    network(picture)  # so that the statistics are not those of an untouched network
+    folded = fuse_batch_norm(network)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    with torch.no_grad():
+        before, after = network.eval()(picture), folded(picture)
+    torch.testing.assert_close(after.depth, before.depth, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
+
+
+def test_augmentation_grows_over_a_stage_as_the_config_says():
+    stage = StageConfig("one", (64, 96), 10, augmentation_strength=(0.2, 0.6))
+    module = SupervisedModule(JointNetwork(13, "shared"), _config(), stage, seed=1)
+    assert module._strength() == pytest.approx(0.2)
+    module.trainer = SimpleNamespace(global_step=5)
+    assert module._strength() == pytest.approx(0.4)
+
+
 def test_augmentation_of_strength_zero_changes_nothing_and_full_keeps_the_range():
     image = torch.rand(2, 3, 32, 32) * 0.9 + 0.05
     generator = torch.Generator().manual_seed(0)
@@ -149,8 +173,11 @@ def test_one_batch_overfits():
     assert totals[-1] < 0.25 * totals[0]
 
 
-def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_path):
-    config = _config()
+@pytest.mark.parametrize(
+    "choice", [{}, {"optimizer": "muon", "decoder_norm": True, "ema_decay": 0.0}]
+)
+def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_path, choice):
+    config = dataclasses.replace(_config(), **choice)
     weights = fit(config, shards, tmp_path / "run", progress=False)
     model = tmp_path / "tiny.onnx"
     report, spec = export_weights(weights, shards, config, model, "abc1234", "2026-01-01")

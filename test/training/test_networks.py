@@ -137,13 +137,18 @@ def test_splitting_the_decoder_changes_no_output():
 
 
 @pytest.mark.parametrize(
-    ("decoders", "attention"),
-    [("separate", False), ("shared", False), ("split_late", False), ("separate", True),
-     ("split_late", True)],
+    ("decoders", "attention", "norm"),
+    [
+        ("separate", False, False),
+        ("shared", False, True),
+        ("split_late", False, False),
+        ("separate", True, True),
+        ("split_late", True, False),
+    ],
 )
-def test_a_state_dict_tells_which_network_it_belongs_to(decoders, attention):
+def test_a_state_dict_tells_which_network_it_belongs_to(decoders, attention, norm):
     torch.manual_seed(0)
-    network = JointNetwork(5, decoders, attention).eval()
+    network = JointNetwork(5, decoders, attention, norm).eval()
     again = JointNetwork.from_state(network.state_dict()).eval()
     picture = torch.rand(1, 3, 64, 96)
     with torch.no_grad():

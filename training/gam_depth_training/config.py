@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Strength of the augmentation at full ramp; each value is a half-width around no change.
+    """The augmentation at full strength; each value is a half-width around no change.
 
     Attributes:
         brightness: Relative change of brightness.
@@ -27,7 +27,6 @@ class AugmentationConfig:
         noise: Largest standard deviation of additive noise, of full scale 1.
         blur_probability: Share of the pictures that are blurred slightly.
         crop: Smallest share of height and width that a random crop keeps.
-        ramp: Share of the run over which the strength grows from a quarter to full.
     """
 
     brightness: float = 0.3
@@ -38,7 +37,6 @@ class AugmentationConfig:
     noise: float = 0.03
     blur_probability: float = 0.2
     crop: float = 0.75
-    ramp: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,8 @@ class StageConfig:
         learning_rate: Peak of a one-cycle schedule.
         shared_decoder: One decoder with depth and semantic heads, a third cheaper; a later stage
             without it starts its semantic decoder from the shared one.
+        augmentation_strength: Share of the augmentation at the stage's start and at its end; too
+            much of it at first leaves a short training with nothing.
     """
 
     name: str
@@ -81,6 +81,7 @@ class StageConfig:
     batch_size: int = 16
     learning_rate: float = 1e-3
     shared_decoder: bool = False
+    augmentation_strength: tuple[float, float] = (0.25, 1.0)
 
     def __post_init__(self) -> None:
         if any(side % 32 or side < 64 for side in self.size_hw):
@@ -100,9 +101,11 @@ class TrainingConfig:
         seed: Seeds weights, order and augmentation.
         validation_shards: Shards, the first ones, kept from training.
         validate_every: Steps between validations.
-        weight_decay: AdamW's.
+        decoder_norm: Whether the decoders carry batch normalisation.
+        optimizer: "adamw", or "muon": see gam_depth_training.muon.
+        weight_decay: The optimiser's.
         ema_decay: Decay of the running mean of the weights, updated every fifth step; the mean is
-            what is validated and exported.
+            what is validated and exported. 0 keeps the weights themselves.
         loader_workers: Processes that prepare batches; 0 prepares them in the training process.
         augmentation: See AugmentationConfig.
         weights: See LossWeights.
@@ -113,11 +116,17 @@ class TrainingConfig:
     seed: int = 1
     validation_shards: int = 2
     validate_every: int = 500
+    decoder_norm: bool = False
+    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.01
     ema_decay: float = 0.99
     loader_workers: int = 0
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     weights: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"got optimizer '{self.optimizer}', expected adamw or muon")
 
     def digest(self) -> str:
         """Return 12 hexadecimal digits that change with any setting."""
@@ -142,7 +151,7 @@ def load_config(path: Path) -> TrainingConfig:
         raise ValueError(f"{path}: expected a mapping with a list under 'stages'")
     try:
         stages = tuple(
-            build_dataclass(StageConfig, {**stage, "size_hw": tuple(stage["size_hw"])})
+            build_dataclass(StageConfig, {**stage, **_tuples(stage)})
             for stage in data.pop("stages")
         )
         augmentation = build_dataclass(AugmentationConfig, data.pop("augmentation", {}))
@@ -153,6 +162,11 @@ def load_config(path: Path) -> TrainingConfig:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _tuples(stage: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    names = ("size_hw", "augmentation_strength")
+    return {name: tuple(stage[name]) for name in names if name in stage}
 
 
 def build_dataclass(kind: type[T], values: dict[str, Any]) -> T:

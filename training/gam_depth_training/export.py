@@ -142,7 +142,7 @@ def fuse_batch_norm(network: JointNetwork) -> JointNetwork:
     """Return a copy in evaluation mode with every batch norm folded into its convolution."""
     fused = copy.deepcopy(network).eval()
     for module in fused.modules():
-        for conv_name, norm_name in (("conv1", "bn1"), ("conv2", "bn2")):
+        for conv_name, norm_name in (("conv1", "bn1"), ("conv2", "bn2"), ("conv", "bn")):
             if isinstance(getattr(module, norm_name, None), nn.BatchNorm2d):
                 conv = fuse_conv_bn_eval(getattr(module, conv_name), getattr(module, norm_name))
                 setattr(module, conv_name, conv)

@@ -12,6 +12,7 @@ from gam_depth_ros.core.labels import NYU13
 from gam_depth_training import losses
 from gam_depth_training.batch import Batch, augment
 from gam_depth_training.config import LossWeights, StageConfig, TrainingConfig
+from gam_depth_training.muon import Muon
 from gam_depth_training.networks import JointNetwork, JointPrediction
 from gam_depth_training.validation import ValidationScore
 
@@ -48,8 +49,7 @@ class SupervisedModule(lightning.LightningModule):
         network: The network, already carrying the weights of the stage before.
         config: The whole run.
         stage: This part of it.
-        progress: Share of the whole run's steps before this stage and at its end, which ramps
-            the augmentation.
+        seed: Seeds the augmentation, another one for each stage.
     """
 
     def __init__(
@@ -57,20 +57,21 @@ class SupervisedModule(lightning.LightningModule):
         network: JointNetwork,
         config: TrainingConfig,
         stage: StageConfig,
-        progress: tuple[float, float],
+        seed: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.stage = stage
-        self.progress = progress
+        self.seed = seed
         self.score = ValidationScore(len(NYU13))
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step: look changed, terms computed, weighted, and checked."""
         # Pictures change their look, stronger as the run goes on; truth stays as it is.
-        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.global_step)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
         image = augment(batch.image, self.config.augmentation, self._strength(), generator)
+        image = image.contiguous(memory_format=torch.channels_last)
         terms = supervised_terms(self.network(image), batch)
         total = weighted_total(terms, self.config.weights)
         if not torch.isfinite(total):
@@ -84,9 +85,8 @@ class SupervisedModule(lightning.LightningModule):
         return total
 
     def _strength(self) -> float:
-        start, end = self.progress
-        done = start + (end - start) * self.global_step / max(1, self.stage.steps)
-        return min(1.0, 0.25 + 0.75 * done / max(1e-6, self.config.augmentation.ramp))
+        start, end = self.stage.augmentation_strength
+        return start + (end - start) * self.global_step / self.stage.steps
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Score a batch of held-out frames."""
@@ -99,21 +99,31 @@ class SupervisedModule(lightning.LightningModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW without decay of biases and norms, one-cycle rate over the stage."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.config.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=self.stage.learning_rate,
-            fused=True,
-        )
+        """The config's optimiser without decay of biases and norms, one-cycle rate."""
+        optimizer = self._optimizer()
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.stage.learning_rate, total_steps=self.stage.steps + 1, pct_start=0.1
+            optimizer,
+            self.stage.learning_rate,
+            total_steps=self.stage.steps + 1,
+            pct_start=0.1,
+            cycle_momentum=False,
         )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        decay = self.config.weight_decay
+        if self.config.optimizer == "muon":
+            return Muon(self.network, self.stage.learning_rate, decay)
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        return torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=self.stage.learning_rate,
+            fused=True,
+        )
