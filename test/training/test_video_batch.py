@@ -63,6 +63,11 @@ def test_bytes_become_the_same_batch_after_the_transfer():
     assert moved.labels.dtype == torch.int64
 
 
+def test_frames_that_nobody_jittered_are_moved_and_converted_once():
+    moved = collate_bytes([sample(jittered=False)]).to(CPU)
+    assert moved.inputs is moved.frames
+
+
 def test_a_finished_batch_stays_as_it_is_under_to():
     batch = collate([sample()])
     assert torch.equal(batch.to(CPU).frames, batch.frames)

@@ -74,7 +74,7 @@ class VideoBatch:
         return replace(
             moved,
             frames=frames,
-            inputs=frames if self.inputs is self.frames else _unit_range(moved.inputs),
+            inputs=frames if moved.inputs is moved.frames else _unit_range(moved.inputs),
             magnitude=moved.magnitude.double(),
             labels=moved.labels.long(),
             keypoints=moved.keypoints.float(),
@@ -85,9 +85,12 @@ class VideoBatch:
         return self._with_tensors(Tensor.pin_memory)
 
     def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> VideoBatch:
-        values = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
-        changed = {name: change(value) for name, value in values if isinstance(value, Tensor)}
-        return replace(self, **changed)
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        if self.inputs is self.frames:
+            del tensors["inputs"]
+        changed = {name: change(value) for name, value in tensors.items()}
+        return replace(self, **{"inputs": changed["frames"], **changed})
 
 
 @dataclass(frozen=True)
