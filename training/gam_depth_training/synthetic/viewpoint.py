@@ -1,4 +1,4 @@
-"""Where a camera may stand: near the floor, on a mast, in a hand, close to things, in corners."""
+"""Where a camera may stand: near the floor, on a mast, in a hand, at a desk, in corners."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from .layout import Room
 from .mesh import Float
 from .render import Pinhole, grid_rays
+from .semantics import TV
 from .surface import Tracer
 
 Rng = np.random.Generator
 
-KINDS = ("floor_robot", "standing_robot", "hand", "close_up", "level", "corner")
-SHARES = (0.19, 0.14, 0.18, 0.24, 0.15, 0.1)
+KINDS = ("floor_robot", "standing_robot", "hand", "close_up", "level", "seated", "corner")
+SHARES = (0.18, 0.13, 0.16, 0.2, 0.12, 0.12, 0.09)
+# The smallest triangle that is half a screen, not a part of its stand.
+_SCREEN_M2 = 0.02
 _PROBE_HW = (24, 32)
 
 
@@ -66,6 +69,13 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
         pitch = float(np.deg2rad(rng.normal(-4, 8)))
         yaw = float(np.arctan2(-back[1], -back[0]) + rng.normal(0, 0.35))
         return look(target + back + (0, 0, rise), yaw, pitch, _roll(rng, 5, 0.05))
+    if kind == "seated" and len(screens := _screens(tracer)):
+        # Before or behind a screen that fills much of the view, the room's depth beyond it.
+        at, normal = screens[int(rng.integers(len(screens)))]
+        at = at + rng.uniform(0.35, 1.3) * normal + rng.normal(0, 0.15, 3)
+        yaw = float(np.arctan2(-normal[1], -normal[0]) + rng.normal(0, 0.4))
+        pitch = float(np.deg2rad(rng.normal(1, 8)))
+        return look(at + (0, 0, rng.uniform(-0.05, 0.35)), yaw, pitch, _roll(rng, 5, 0.05))
     x, y = _floor_spot(rng, room, 0.25)
     yaw = float(rng.uniform(0, 2 * np.pi))
     if rng.random() < 0.65:  # into the room rather than at the nearest wall
@@ -86,6 +96,19 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
         return look_at(at, aim, degrees(rng.normal(0, 3)))
     at = np.array([x, y, rng.uniform(0.6, 1.9)])
     return look(at, yaw, degrees(rng.normal(-12, 20)), _roll(rng, 14, 0.1))
+
+
+def _screens(tracer: Tracer) -> list[tuple[Float, Float]]:
+    """Centre and horizontal unit normal of every triangle of a screen's front or back."""
+    mesh = tracer.scene.mesh
+    chosen = np.flatnonzero(tracer.scene.materials.label[tracer.material] == TV)
+    a, b, c = (mesh.vertices[mesh.faces[chosen, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    flat = tracer.flat_normal[chosen] * (1, 1, 0)
+    length = np.linalg.norm(flat, axis=1)
+    good = (area > _SCREEN_M2) & (length > 0.7)
+    centers, normals = ((a + b + c) / 3)[good], (flat / np.maximum(length, 1e-6)[:, None])[good]
+    return list(zip(centers, normals, strict=True))
 
 
 def _towards(rng: Rng, room: Room, start_m: Float) -> float:
