@@ -54,6 +54,34 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
     room = (
         scene.rooms[0] if rng.random() < 0.85 else scene.rooms[int(rng.integers(len(scene.rooms)))]
     )
+    near = _pose_at_things(rng, tracer, room, kind)
+    if near is not None:
+        return near
+    x, y = _floor_spot(rng, room, 0.25)
+    yaw = float(rng.uniform(0, 2 * np.pi))
+    if rng.random() < 0.65:  # into the room rather than at the nearest wall
+        ahead = _floor_spot(rng, room, 0.3)
+        yaw = float(np.arctan2(ahead[1] - y, ahead[0] - x) + rng.normal(0, 0.3))
+    degrees = np.deg2rad
+    if kind == "floor_robot":
+        at = np.array([x, y, rng.uniform(0.13, 0.5)])
+        return look(at, yaw, degrees(rng.normal(-3, 8)), degrees(rng.normal(0, 1.5)))
+    if kind == "standing_robot":
+        at = np.array([x, y, rng.uniform(0.5, 1.5)])
+        return look(at, yaw, degrees(rng.uniform(-38, 8)), degrees(rng.normal(0, 2)))
+    if kind == "corner":
+        sx, sy = (rng.choice([0.12, 0.88]) for _ in range(2))
+        at = np.array([room.low_m[0] + sx * room.size_m[0], room.low_m[1] + sy * room.size_m[1],
+                       rng.uniform(0.9, min(2.2, room.height_m - 0.2))])  # fmt: skip
+        aim = np.array([*_floor_spot(rng, room, 0.3), rng.uniform(0.3, 1.3)])
+        return look_at(at, aim, degrees(rng.normal(0, 3)))
+    at = np.array([x, y, rng.uniform(0.6, 1.9)])
+    return look(at, yaw, degrees(rng.normal(-12, 20)), _roll(rng, 14, 0.1))
+
+
+def _pose_at_things(rng: Rng, tracer: Tracer, room: Room, kind: str) -> Float | None:
+    """A pose close to what stands on desks; None for other kinds, or where there is no desk."""
+    scene = tracer.scene
     if kind == "close_up" and len(scene.targets_m):
         target = scene.targets_m[int(rng.integers(len(scene.targets_m)))]
         target = target + rng.normal(0, (0.3, 0.3, 0.08))
@@ -76,26 +104,7 @@ def random_pose(rng: Rng, tracer: Tracer, kind: str) -> Float:
         yaw = float(np.arctan2(-normal[1], -normal[0]) + rng.normal(0, 0.4))
         pitch = float(np.deg2rad(rng.normal(1, 8)))
         return look(at + (0, 0, rng.uniform(-0.05, 0.35)), yaw, pitch, _roll(rng, 5, 0.05))
-    x, y = _floor_spot(rng, room, 0.25)
-    yaw = float(rng.uniform(0, 2 * np.pi))
-    if rng.random() < 0.65:  # into the room rather than at the nearest wall
-        ahead = _floor_spot(rng, room, 0.3)
-        yaw = float(np.arctan2(ahead[1] - y, ahead[0] - x) + rng.normal(0, 0.3))
-    degrees = np.deg2rad
-    if kind == "floor_robot":
-        at = np.array([x, y, rng.uniform(0.13, 0.5)])
-        return look(at, yaw, degrees(rng.normal(-3, 8)), degrees(rng.normal(0, 1.5)))
-    if kind == "standing_robot":
-        at = np.array([x, y, rng.uniform(0.5, 1.5)])
-        return look(at, yaw, degrees(rng.uniform(-38, 8)), degrees(rng.normal(0, 2)))
-    if kind == "corner":
-        sx, sy = (rng.choice([0.12, 0.88]) for _ in range(2))
-        at = np.array([room.low_m[0] + sx * room.size_m[0], room.low_m[1] + sy * room.size_m[1],
-                       rng.uniform(0.9, min(2.2, room.height_m - 0.2))])  # fmt: skip
-        aim = np.array([*_floor_spot(rng, room, 0.3), rng.uniform(0.3, 1.3)])
-        return look_at(at, aim, degrees(rng.normal(0, 3)))
-    at = np.array([x, y, rng.uniform(0.6, 1.9)])
-    return look(at, yaw, degrees(rng.normal(-12, 20)), _roll(rng, 14, 0.1))
+    return None
 
 
 def _screens(tracer: Tracer) -> list[tuple[Float, Float]]:
