@@ -162,6 +162,48 @@ def test_the_adaptive_mask_changes_where_the_error_counts_not_how_much():
     assert on_strong > 3 * on_weak
 
 
+def _likelihood(log_b: Tensor, **changes: object) -> Terms:
+    options = replace(PLAIN, photometric_likelihood=True, **changes)
+    batch = _batch()
+    prediction = replace(_prediction(), log_b=log_b)
+    return Objective(options)(prediction, _views(batch), batch, 0)
+
+
+@pytest.mark.parametrize("photometric", ["mean", "gradient_mask", "adaptive_mask", "keypoints"])
+def test_the_photometric_likelihood_is_least_where_b_is_each_pixels_error(photometric):
+    plain = _terms(replace(PLAIN, photometric=photometric))
+    error = plain.pictures["error"]
+    log_b = error.log().requires_grad_()
+    best = _likelihood(log_b, photometric=photometric)
+    best.total.backward()
+    assert log_b.grad.abs().max() < 1e-9
+    torch.testing.assert_close(best.pictures["sigma"], error)
+    for shift in (-0.3, 0.3):
+        other = _likelihood(log_b.detach() + shift, photometric=photometric)
+        assert other.scalars["photometric"] > best.scalars["photometric"]
+
+
+def test_the_photometric_likelihood_with_b_of_one_is_the_plain_error():
+    zeros = torch.zeros(2, 1, *SIZE)
+    assert _likelihood(zeros).total.item() == pytest.approx(_terms(PLAIN).total.item())
+
+
+def test_only_the_photometric_likelihood_teaches_sigma_and_a_small_b_teaches_depth_faster():
+    batch, prediction = _batch(), _prediction()
+    view = (batch.target * 0.5 + 0.1 * prediction.depth).clamp(0, 1)
+    slopes = []
+    for b in (1.0, 0.1):
+        options = replace(PLAIN, photometric_likelihood=True, smoothness=0, semantic=0)
+        log_b = torch.full((2, 1, *SIZE), b).log()
+        total = Objective(options)(replace(prediction, log_b=log_b), {1: view}, batch, 0).total
+        slopes.append(torch.autograd.grad(total, prediction.disparity, retain_graph=True)[0])
+    torch.testing.assert_close(slopes[1], 10 * slopes[0])
+    log_b = torch.zeros(2, 1, *SIZE, requires_grad=True)
+    views = _views(batch)
+    plain = Objective(PLAIN)(replace(prediction, log_b=log_b), views, batch, 0).total
+    assert torch.autograd.grad(plain, log_b, allow_unused=True)[0] is None
+
+
 def test_segments_by_colour_do_not_look_at_the_depth(monkeypatch):
     seen: list[tuple[Tensor, Tensor]] = []
 
@@ -271,6 +313,10 @@ def test_two_processes_average_to_the_joined_batch_when_their_pixels_are_uneven(
         ({"segment_by": "size"}, "got segment_by 'size'"),
         ({"planar": -0.1}, "got a weight planar of -0.1, expected 0 or more"),
         ({"normal": float("nan")}, "got a weight normal of nan"),
+        (
+            {"photometric_likelihood": True, "task_weighting": "homoscedastic"},
+            "got photometric_likelihood with homoscedastic task_weighting",
+        ),
     ],
 )
 def test_bad_options_are_refused_in_one_line(changes, message):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from gam_depth_training import cli_data, cli_fit
+from gam_depth_training import cli_data, cli_fit, cli_uncertainty
 
 app = typer.Typer(
     help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
@@ -24,6 +24,7 @@ app.command()(cli_data.prepare)
 app.command()(cli_fit.fit)
 app.command()(cli_fit.validate)
 app.command()(cli_fit.ablate)
+app.command()(cli_uncertainty.uncertainty)
 
 
 @app.callback()

@@ -64,6 +64,9 @@ def fit(
     validation_split: ValidationSplit = None,
     prepared: PreparedFolder = None,
     start: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Weights of the teacher, for self-teaching.")
+    ] = None,
     changes: Changes = None,
     workers: Workers = 2,
     devices: Devices = 1,
@@ -81,7 +84,7 @@ def fit(
         if not is_recipe(config):
             console.print(f"weights in {_fit_supervised(config, shards, out, progress)}")
             return
-        recipe = load_recipe(config, [*(changes or ()), *_start_change(start)])
+        recipe = load_recipe(config, [*(changes or ()), *_files(start=start, teacher=teacher)])
         result = _fit_recipe(
             recipe,
             Source(tuple(data or ()), dataset, split),
@@ -92,7 +95,7 @@ def fit(
             RunOptions(devices, num_nodes, accelerator, workers, progress=progress),
         )
     except (ValueError, OSError, NonFiniteLossError) as error:
-        raise _fail(error) from error
+        raise fail(error) from error
     _show_scores({recipe.name: result.scores})
     console.print(f"weights in {result.weights}", soft_wrap=True)
 
@@ -109,8 +112,9 @@ def _fit_supervised(config: Path, shards: Path | None, out: Path, progress: bool
     return run(load_config(config), shards, out, progress)
 
 
-def _start_change(start: Path | None) -> list[str]:
-    return [] if start is None else [f"start={json.dumps(str(start))}"]
+def _files(**files: Path | None) -> list[str]:
+    """Return the changes of a recipe that name files."""
+    return [f"{name}={json.dumps(str(path))}" for name, path in files.items() if path is not None]
 
 
 def _fit_recipe(
@@ -162,7 +166,7 @@ def validate(
     from gam_depth_training.video_validation import score_network
 
     try:
-        network, size_hw = load_network(weights), _validation_size(size, weights)
+        network, size_hw = load_network(weights), validation_size(size, weights)
         if nyuv2 is not None:
             if split is None:
                 raise ValueError("--nyuv2: got no --split, expected splits.mat or a list")
@@ -176,12 +180,12 @@ def validate(
             json_out.parent.mkdir(parents=True, exist_ok=True)
             json_out.write_text(json.dumps(scores_by_room(score), indent=1))
     except (ValueError, OSError) as error:
-        raise _fail(error) from error
+        raise fail(error) from error
     rows = {f"{name} ({score.count(name)})": score.summary(name) for name in score.groups}
     _show_scores({**rows, f"all frames ({score.count()})": score.summary()})
 
 
-def _validation_size(text: str, weights: Path) -> tuple[int, int]:
+def validation_size(text: str, weights: Path) -> tuple[int, int]:
     """Return the size that was asked for, or that of the recipe beside the weights."""
     from gam_depth_training.cli_data import parse_size
     from gam_depth_training.recipe import load_recipe
@@ -219,7 +223,7 @@ def ablate(
     from gam_depth_training.video_fit import RunOptions
 
     try:
-        rows = ablation.table_recipes(table, recipes, [*(changes or ()), *_start_change(start)])
+        rows = ablation.table_recipes(table, recipes, [*(changes or ()), *_files(start=start)])
         source = Source(tuple(data), dataset, split)
         held_out = Source(tuple(validation), dataset, validation_split)
         options = RunOptions(accelerator=accelerator, workers=workers, progress=progress)
@@ -233,7 +237,7 @@ def ablate(
         result = ablation.ablate(rows, range(1, seeds + 1), steps, out, train)
         picture = draw_comparison(out, rows, 1, held_out.reference_frames())
     except (ValueError, OSError, NonFiniteLossError) as error:
-        raise _fail(error) from error
+        raise fail(error) from error
     _show_table(table, steps, seeds, result)
     console.print(f"{out / ablation.RESULT}, pictures in {picture}", soft_wrap=True)
 
@@ -265,7 +269,8 @@ def _show_scores(rows: Mapping[str, Mapping[str, float]]) -> None:
     console.print(shown)
 
 
-def _fail(error: Exception) -> typer.Exit:
+def fail(error: Exception) -> typer.Exit:
+    """Say in one line what went wrong, and return how to end."""
     console.print("[red]error:[/] ", end="")
     console.print(str(error), highlight=False, soft_wrap=True, markup=False)
     return typer.Exit(1)

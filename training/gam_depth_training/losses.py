@@ -73,15 +73,27 @@ def gradient_matching(residual: Tensor, mask: Tensor, scales: int = 4) -> Tensor
     return total / scales
 
 
+def laplace_cost(residual: Tensor, log_b: Tensor) -> Tensor:
+    """Negative log likelihood of a Laplace distribution per value, without its constant.
+
+    |r|/b + ln b, least at b = |r|.
+
+    Args:
+        residual: Any shape.
+        log_b: Natural logarithm of the distribution's scale b, same shape.
+    """
+    return residual.abs() * torch.exp(-log_b) + log_b
+
+
 def laplace_nll(residual: Tensor, log_b: Tensor, mask: Tensor) -> Tensor:
-    """Negative log likelihood of a Laplace distribution, without its constant.
+    """Mean negative log likelihood of a Laplace distribution, without its constant.
 
     Args:
         residual: Log-depth residual.
         log_b: Natural logarithm of the distribution's scale b.
         mask: Pixels with truth.
     """
-    return masked_mean(residual.abs() * torch.exp(-log_b) + log_b, mask)
+    return masked_mean(laplace_cost(residual, log_b), mask)
 
 
 def semantic_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:

@@ -17,6 +17,7 @@ from gam_depth_training.gradient_mask import (
 )
 from gam_depth_training.losses import (
     edge_aware_smoothness,
+    laplace_cost,
     minimum_reprojection,
     photometric_error,
     semantic_cross_entropy,
@@ -45,8 +46,9 @@ class Terms:
             that is off is missing.
         total: What is minimised.
         pictures: What the terms saw, by name, detached, B first: "target", "warped" (by the last
-            source) B×3×H×W; "depth" (m, up to scale), "error", "mask" B×1×H×W; "segments" B×1×H×W
-            int64, 0 for none; "labels" and "prediction" B×1×H×W int64, 255 ignored.
+            source) B×3×H×W; "depth" (m, up to scale), "error", "mask", "sigma" (b of a likelihood)
+            B×1×H×W; "segments" B×1×H×W int64, 0 for none; "labels" and "prediction" B×1×H×W int64,
+            255 ignored. What the method does not have is missing.
         task_weights: The learned factors by task; empty where weights are fixed.
     """
 
@@ -91,7 +93,12 @@ class Objective(nn.Module):
         options = self.options
         # What the sources show of the target, where it is worth looking at.
         minimum = self.minimum_error(reconstructions, batch)
-        photometric, mask = self.photometric_term(minimum, batch)
+        cost, uncertainty = minimum, {}
+        if options.photometric_likelihood:
+            # Where the error cannot be helped, a larger b makes it cheaper.
+            log_b = prediction.log_b.float()
+            cost, uncertainty = laplace_cost(minimum, log_b), {"sigma": log_b.exp()}
+        photometric, mask = self.photometric_term(cost, batch)
         scalars = {"photometric": photometric}
         pictures = {
             "target": batch.target,
@@ -99,6 +106,7 @@ class Objective(nn.Module):
             "depth": prediction.depth,
             "error": minimum,
             "mask": mask,
+            **uncertainty,
         }
         if options.smoothness > 0:
             scalars["smoothness"] = edge_aware_smoothness(prediction.disparity, batch.target)
@@ -109,8 +117,7 @@ class Objective(nn.Module):
             scalars |= planes
 
         # The teacher's labels shape the features until depth goes on without them.
-        until = options.semantic_until_epoch
-        if options.semantic > 0 and (until is None or epoch < until):
+        if options.has_semantic(epoch):
             scalars["semantic"] = self.semantic_term(prediction.logits, batch.labels)
             pictures["labels"] = batch.labels.unsqueeze(1)
             pictures["prediction"] = prediction.logits.argmax(1, keepdim=True)

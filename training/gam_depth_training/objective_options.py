@@ -31,6 +31,11 @@ class ObjectiveOptions:
         photometric_factor: Multiplies the error under the paper's mask, whose floor is 0.1. The
             adaptive mask is divided by its mean instead: it only says where to look, not how much
             the term counts.
+        photometric_likelihood: Whether the error e counts as e/b + ln b, the network's sigma output
+            taken as ln b: a learned uncertainty without labels, the "Log" baseline of Poggi et al.
+            (2020). Its b is then an error of colours, not of log depth, and 1/b weighs the term
+            against the others. A mask says as before how much a pixel counts, which moves no
+            pixel's best b.
         smoothness: Weight of the edge-aware smoothness of disparity.
         normal: Weight of the Manhattan-normal loss.
         planar: Weight of the co-planar loss.
@@ -48,6 +53,7 @@ class ObjectiveOptions:
     auto_mask: bool = False
     minimum_over: MinimumOver = "all"
     photometric_factor: float = 10.0
+    photometric_likelihood: bool = False
     smoothness: float = 0.001
     normal: float = 0.05
     planar: float = 0.1
@@ -77,3 +83,14 @@ class ObjectiveOptions:
                     f"got a weight {name} of {getattr(self, name)}, expected 0 or more; change "
                     "the recipe"
                 )
+        if self.photometric_likelihood and self.task_weighting == "homoscedastic":
+            raise ValueError(
+                "got photometric_likelihood with homoscedastic task_weighting, expected one of "
+                "them: a learned weight of a term that falls below 0 grows without end; change "
+                "the recipe"
+            )
+
+    def has_semantic(self, epoch: int) -> bool:
+        """Say whether the semantic term is on in an epoch, counted from 0."""
+        until = self.semantic_until_epoch
+        return self.semantic > 0 and (until is None or epoch < until)

@@ -19,6 +19,7 @@ from gam_depth_training.quirks import OfficialQuirks
 
 Decoders = Literal["separate", "shared", "split_late"]
 PoseEncoder = Literal["own", "shared"]
+Method = Literal["self_supervised", "self_teaching"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
@@ -57,11 +58,16 @@ class Recipe:
     """One method of training, whole; every default is the paper's, or its code's.
 
     Attributes:
-        name: Name of the method, for logs and checkpoints.
+        name: Name of the recipe, for logs and checkpoints.
+        method: "self_supervised", from what neighbouring frames show of each other; or
+            "self_teaching", from what a trained network says of each frame (Poggi et al. 2020).
+        teacher: File of that network's weights, for self-teaching alone; None as long as the user
+            has not named it.
         network: See NetworkOptions.
-        objective: Terms, weights and schedule of the losses.
+        objective: Terms, weights and schedule of the losses. Self-teaching has its likelihood and
+            of these the semantic term alone, in which the teacher's scores are the labels.
         offsets: Temporal offsets of a clip's frames in rising order, 0 the target, in units of
-            the recording's frame gap.
+            the recording's frame gap. Self-teaching may do with [0].
         size_hw: Network input, height and width, multiples of 32 from 64 on.
         batch_size: Clips of one optimiser step, over all devices together.
         epochs: Passes over the clips.
@@ -91,6 +97,8 @@ class Recipe:
     """
 
     name: str
+    method: Method = "self_supervised"
+    teacher: str | None = None
     network: NetworkOptions = field(default_factory=NetworkOptions)
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     offsets: tuple[int, ...] = (-2, -1, 0, 1, 2)
@@ -117,14 +125,17 @@ class Recipe:
     guard: float = 0.02
 
     def __post_init__(self) -> None:
+        _expect("method", self.method, Method.__args__)
         _expect("precision", self.precision, Precision.__args__)
+        self._check_teaching()
         if any(side % 32 or side < 64 for side in self.size_hw):
             raise ValueError(
                 f"got size {self.size_hw[0]}x{self.size_hw[1]}, expected multiples of 32 from 64 "
                 "on; change size_hw"
             )
         rising = sorted(set(self.offsets))
-        if list(self.offsets) != rising or 0 not in rising or len(rising) < 2:
+        needed = 2 if self.method == "self_supervised" else 1
+        if list(self.offsets) != rising or 0 not in rising or len(rising) < needed:
             raise ValueError(
                 f"got offsets {list(self.offsets)}, expected rising ones with 0, the target, and "
                 "at least one other, as in [-1, 0, 1]"
@@ -137,6 +148,27 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"got {name} {getattr(self, name)}, expected more than 0")
+
+    def _check_teaching(self) -> None:
+        terms = self.objective
+        if self.method == "self_supervised":
+            if self.teacher is not None:
+                raise ValueError(
+                    f"got teacher {self.teacher} with method self_supervised, expected none; take "
+                    "config/training/self_teaching.yaml"
+                )
+            return
+        if terms.smoothness or terms.normal or terms.planar or self.pose_first_steps:
+            raise ValueError(
+                f"method self_teaching: got smoothness {terms.smoothness}, normal {terms.normal}, "
+                f"planar {terms.planar}, pose_first_steps {self.pose_first_steps}, expected 0 for "
+                "each: the teacher is all that a student learns from"
+            )
+        if terms.task_weighting != "fixed" or terms.photometric_likelihood:
+            raise ValueError(
+                f"method self_teaching: got task_weighting {terms.task_weighting} and "
+                f"photometric_likelihood {terms.photometric_likelihood}, expected fixed and false"
+            )
 
     def total_steps(self, clips: int) -> int:
         """Return the optimiser steps of the whole run over so many clips."""

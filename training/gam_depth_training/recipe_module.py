@@ -11,6 +11,7 @@ from torch import Tensor
 from gam_depth_training.batch import Batch
 from gam_depth_training.callbacks import freeze_stem
 from gam_depth_training.config import LossWeights
+from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.module import NonFiniteLossError, supervised_terms, weighted_total
 from gam_depth_training.networks import JointNetwork
@@ -18,6 +19,7 @@ from gam_depth_training.objective import Objective, Terms
 from gam_depth_training.pose_networks import MotionNetwork
 from gam_depth_training.recipe import Recipe
 from gam_depth_training.self_supervised import SelfSupervisedModule
+from gam_depth_training.self_teaching import NoMotion, load_teacher, self_teaching_terms
 from gam_depth_training.start_weights import load_what_fits, network_part, part_of, read_state
 from gam_depth_training.video_batch import VideoBatch
 from gam_depth_training.video_validation import DepthScore, network_input
@@ -34,19 +36,21 @@ class RecipeModule(SelfSupervisedModule):
         pictures: What the losses of the last step saw, B first, by name, where
             ``pictures_wanted``; see Terms.
         pictures_wanted: Whether the next step should keep them.
+        teacher: The frozen network that teaches; None where the clips do.
 
     Raises:
-        ValueError: weights to start from that cannot be read or do not fit.
+        ValueError: weights to start from, or a teacher's, that cannot be read or do not fit.
     """
 
     def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
-        shape = recipe.network
+        shape, taught = recipe.network, recipe.method == "self_teaching"
         super().__init__(
             JointNetwork(shape.classes, shape.decoders, shape.cross_task_attention),
-            MotionNetwork(shape.residual_passes, shape.pose_encoder),
+            NoMotion() if taught else MotionNetwork(shape.residual_passes, shape.pose_encoder),
             Objective(recipe.objective),
         )
         self.recipe = recipe
+        self.teacher = load_teacher(recipe) if taught else None
         self.steps_per_epoch = steps_per_epoch
         self.pictures: dict[str, Tensor] = {}
         self.pictures_wanted = False
@@ -62,10 +66,30 @@ class RecipeModule(SelfSupervisedModule):
 
     def terms(self, batch: VideoBatch) -> Terms:
         """Look at a batch and say what it costs; keeps the pictures where wanted."""
-        terms = super().terms(batch)
+        terms = super().terms(batch) if self.teacher is None else self.taught_terms(batch)
         if self.pictures_wanted:
             self.pictures = {name: picture[:1].clone() for name, picture in terms.pictures.items()}
             self.pictures_wanted = False
+        return terms
+
+    def taught_terms(self, batch: VideoBatch) -> Terms:
+        """Ask the teacher about a batch, and say what the student's answer costs.
+
+        Raises:
+            NonFiniteLossError: a depth or a term is NaN or infinite.
+        """
+        assert self.teacher is not None
+        # The teacher sees the picture at its best, the student as the training changes it.
+        taught = self.teacher(batch.target)
+        prediction = self.network(batch.target_input)
+        disparities = {
+            "teacher's disparity": taught.disparity, "disparity": prediction.disparity
+        }
+        self._refuse_non_finite(disparities, batch)
+        terms = self_teaching_terms(
+            prediction, taught, batch.target, self.recipe.objective, self.epoch
+        )
+        self._refuse_non_finite({**terms.scalars, "total": terms.total}, batch)
         return terms
 
     def training_step(
@@ -129,11 +153,9 @@ class RecipeModule(SelfSupervisedModule):
     def _load_start(self) -> None:
         recipe = self.recipe
         if recipe.imagenet is not None:
-            encoders = [self.network.encoder, self.motion.first.encoder]
-            if self.motion.residual_encoder is not None:
-                encoders.append(self.motion.residual_encoder)
-            for encoder in encoders:
-                encoder.load_imagenet(Path(recipe.imagenet))
+            for encoder in self.modules():
+                if isinstance(encoder, ResNetEncoder):
+                    encoder.load_imagenet(Path(recipe.imagenet))
         if recipe.start is not None:
             path = Path(recipe.start)
             state = read_state(path)

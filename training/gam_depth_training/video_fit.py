@@ -32,6 +32,7 @@ from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.fit import ReportScores, RunningMean
 from gam_depth_training.recipe import Recipe, save_recipe
 from gam_depth_training.recipe_module import RecipeModule, network_state
+from gam_depth_training.self_teaching import teacher_digest
 from gam_depth_training.video_dataset import VideoDataset
 from gam_depth_training.video_loader import Place, WithReplay, video_loader
 from gam_depth_training.video_validation import DepthScore, ReferenceFrames, score_network
@@ -126,7 +127,7 @@ def fit_recipe(
     """
     _check_replay(recipe, data)
     steps = recipe.total_steps(len(data.clips))
-    identity = {"recipe": f"{recipe.name} {recipe.digest()}", "data": data.digest()}
+    identity = _identity(recipe, data)
     last = out / LAST
     checkpoint = read_checkpoint(last) if last.exists() else None
     if checkpoint is not None:
@@ -155,6 +156,13 @@ def fit_recipe(
     if not trainer.is_global_zero:
         return FitResult(out / WEIGHTS, {})
     return _finish(module, data, out)
+
+
+def _identity(recipe: Recipe, data: TrainingData) -> dict[str, str]:
+    """Say what a checkpoint must have in common with a run to be its own."""
+    identity = {"recipe": f"{recipe.name} {recipe.digest()}", "data": data.digest()}
+    teacher = teacher_digest(recipe)
+    return identity if teacher is None else {**identity, "teacher": teacher}
 
 
 def _check_replay(recipe: Recipe, data: TrainingData) -> None:
