@@ -37,7 +37,8 @@ from gam_depth_training.synthetic.render import Pinhole, render_view
 from gam_depth_training.synthetic.scene import Scene, build_scene
 from gam_depth_training.synthetic.surface import Tracer
 from gam_depth_training.synthetic.textures import make_texture_bank
-from gam_depth_training.synthetic.viewpoint import interest, look
+from gam_depth_training.synthetic.viewpoint import _screens, interest, look, random_pose
+from gam_depth_training.synthetic.walls import ceiling_lights
 
 SMALL_HW = (48, 64)
 
@@ -147,6 +148,33 @@ def test_all_classes_occur_in_a_few_dozen_rooms(bank):
         if len(seen) == 13:
             break
     assert seen == set(range(13))
+
+
+@pytest.mark.parametrize("height_m", [2.05, 2.19, 2.5, 4.0])
+def test_lamps_hang_in_rooms_of_any_height(bank, height_m):
+    for seed in range(20):
+        kit = MaterialKit(bank, np.random.default_rng(seed))
+        _, lamps = ceiling_lights(kit, (3.0, 2.0), height_m, 0.0)
+        assert lamps
+        assert all(1.5 < lamp.center_m[2] < height_m for lamp in lamps)
+
+
+def test_views_from_a_desk_see_a_screen_near_by(bank):
+    rng = np.random.default_rng(0)
+    near = []
+    for room in range(40):
+        scene = build_scene(bank, [8, room])
+        tracer = Tracer(scene)
+        if not len(_screens(tracer)):
+            continue
+        pose = random_pose(rng, tracer, "seated")
+        gap = min(float(np.linalg.norm(pose[:3, 3] - center)) for center, _ in _screens(tracer))
+        near.append(gap)
+        assert abs(np.rad2deg(np.arcsin(pose[2, 2]))) < 45, "a seated camera looks about level"
+        if len(near) == 5:
+            break
+    assert len(near) == 5
+    assert max(near) < 2.0
 
 
 def test_existing_shards_are_kept(tmp_path):

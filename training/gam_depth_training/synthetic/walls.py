@@ -133,7 +133,8 @@ def _pendants(kit: MaterialKit, size_m: tuple[float, float], height_m: float,
     meshes, lamps = [], []
     for k in range(count):
         x = ((k + 0.5) / count - 0.5) * size_m[0]
-        z = height_m - rng.uniform(0.3, min(1.0, height_m - 1.9))
+        # Heads pass below, except in a room too low for that.
+        z = height_m - rng.uniform(0.3, max(0.3, min(1.0, height_m - 1.9)))
         r = rng.uniform(0.12, 0.3)
         hood = lathe([(r, z), (r * 0.3, z + r * 0.8)], shade, segments=18)
         cord = cylinder((0, 0, z + r * 0.7), 0.006, height_m - z - r * 0.7, shade, segments=5)
