@@ -8,11 +8,15 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from gam_depth_training.cli import app
 from gam_depth_training.datasets import interiornet, nyuv2, scannet, seven_scenes, tum
 from gam_depth_training.datasets.mat5 import read_mat5
 from gam_depth_training.datasets.split_list import read_split_list
 from gam_depth_training.evaluation_frames import read_evaluation_frame
+from gam_depth_training.prepared import Prepared
+from gam_depth_training.video_data import Source
 from gam_depth_training.video_dataset import VideoDataset
 
 # testNdxs 1, 3, 300 and trainNdxs 2, 4, written by SciPy, compressed as the original.
@@ -200,12 +204,17 @@ def test_scannet_faults_are_named(scans, tmp_path):
 # InteriorNet
 
 
-def test_interiornet_pairs_pictures_and_depth_by_name(tmp_path):
+@pytest.fixture
+def bedroom(tmp_path: Path) -> Path:
     folder = tmp_path / "3FO4_Bedroom" / "original_1_1"
     for number in range(5):
         name = f"{number * 40_000_000}.png"  # times in nanoseconds, of different lengths
         write_picture(folder / "cam0" / "data" / name, 640, 480)
         write_depth(folder / "depth0" / "data" / name, 3000 + number, 640, 480)
+    return tmp_path
+
+
+def test_interiornet_pairs_pictures_and_depth_by_name(bedroom, tmp_path):
     whole = write_list(tmp_path / "all.txt", "3FO4_Bedroom/original_1_1")
     clips = interiornet.read_list(whole, tmp_path)
     assert [clip.target.stem for clip in clips] == ["80000000"]
@@ -307,3 +316,46 @@ def test_an_empty_or_absent_split_list_is_named(tmp_path):
         read_split_list(write_list(tmp_path / "empty.txt", "# nothing", ""))
     with pytest.raises(ValueError, match="got FileNotFoundError"):
         read_split_list(tmp_path / "absent.txt")
+
+
+# `prepare` takes each as `fit` does
+
+
+@pytest.fixture
+def basement(tmp_path: Path) -> Path:
+    write_list(tmp_path / "train.txt", nyu_line(tmp_path, "basement_0001b"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "entry", "targets"),
+    [
+        ("nyuv2", "basement", None, 1),
+        ("scannet", "scans", "scene0707_00", 12),
+        ("interiornet", "bedroom", "3FO4_Bedroom/original_1_1", 5),
+        ("7scenes", "chess", "chess/seq-01", 4),
+        ("tum", "desk", "rgbd_dataset_freiburg1_desk", 6),
+    ],
+)
+def test_a_data_set_is_prepared_by_its_split_list(kind, layout, entry, targets, tmp_path, request):
+    root, split = request.getfixturevalue(layout), tmp_path / "train.txt"
+    if entry is not None:
+        write_list(split, entry)
+    out = tmp_path / "prepared"
+    arguments = ["prepare", str(root), "--dataset", kind, "--split", str(split), "--out", str(out)]
+    arguments += ["--size", "64x96", "--segmenter", "none", "--workers", "1"]
+    result = CliRunner().invoke(app, arguments)
+
+    assert result.exit_code == 0, result.output
+    prepared = Prepared(out)
+    clips = Source((root,), kind, split).clips((0,))
+    assert len(clips) == targets
+    for clip in clips:
+        assert prepared.load(clip.key).magnitude.shape == (1, 64, 96)
+
+
+def test_prepare_refuses_a_data_set_without_its_list(tmp_path):
+    arguments = ["prepare", str(tmp_path), "--dataset", "scannet", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "no split list" in result.output

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -14,8 +15,11 @@ from gam_depth_training.gradient_mask import gradient_magnitude
 from gam_depth_training.label_sources import FileLabels, SegmenterLabels
 from gam_depth_training.prepare import prepare
 from gam_depth_training.prepared import Prepared, labels_file, target_file
+from gam_depth_training.recipe import load_recipe
 from gam_depth_training.sequences import read_sequence_folder
 from gam_depth_training.video_batch import IGNORED_LABEL
+from gam_depth_training.video_data import check_prepared
+from gam_depth_training.video_dataset import VideoDataset
 
 SIZE_HW = (96, 128)
 
@@ -183,6 +187,35 @@ def test_a_folder_of_another_size_is_refused(clips, tmp_path):
     prepare(clips, SIZE_HW, tmp_path / "out")
     with pytest.raises(ValueError, match=r"prepared for 96x128, expected 64x96"):
         prepare(clips, (64, 96), tmp_path / "out")
+
+
+def test_the_official_recipe_gets_its_size_and_its_grey_weights(tmp_path, repo_dir):
+    folder, out = write_sequence(tmp_path / "walk", walk(2)), tmp_path / "out"
+    coloured = view(0.0) // np.array([1, 2, 4], np.uint8)
+    cv2.imwrite(str(folder / "color" / "000000.png"), coloured[..., ::-1])
+    (clip, _) = read_sequence_folder(folder, offsets=(0,))
+    official = repo_dir / "config" / "training" / "gam_depth_official.yaml"
+    arguments = ["prepare", str(folder), "--config", str(official), "--out", str(out)]
+    result = CliRunner().invoke(app, [*arguments, "--segmenter", "none", "--workers", "1"])
+
+    assert result.exit_code == 0, result.output
+    recipe, prepared = load_recipe(official), Prepared(out)
+    known = VideoDataset([clip], recipe.size_hw, flip=False, prepared=prepared)[0].magnitude
+    computed = VideoDataset([clip], recipe.size_hw, flip=False, swapped_grey_weights=True)[0]
+    right = VideoDataset([clip], recipe.size_hw, flip=False)[0].magnitude
+    np.testing.assert_allclose(known, computed.magnitude, rtol=1e-3, atol=1e-3)
+    assert (known - right).abs().max() > 20
+
+
+def test_what_another_grey_gave_is_refused_by_prepare_and_by_the_recipe(clips, tmp_path, repo_dir):
+    prepare(clips, SIZE_HW, tmp_path / "out")
+    with pytest.raises(ValueError, match=r"right grey weights, expected swapped ones; choose"):
+        prepare(clips, SIZE_HW, tmp_path / "out", swapped_grey_weights=True)
+    changes = ["size_hw=[96,128]", "objective.semantic=0"]
+    for name, fits in (("gam_depth", True), ("gam_depth_official", False)):
+        recipe = load_recipe(repo_dir / "config" / "training" / f"{name}.yaml", changes)
+        with nullcontext() if fits else pytest.raises(ValueError, match="recipe as --config"):
+            check_prepared(recipe, Prepared(tmp_path / "out"))
 
 
 def test_a_second_data_set_joins_the_first(clips, tmp_path):

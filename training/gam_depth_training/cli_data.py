@@ -105,9 +105,22 @@ def _show_extracted(path: Path, report: ExtractReport) -> None:
 
 
 def prepare(
-    data: Annotated[list[Path], typer.Argument(help="Sequence folders, or folders of such.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Sequence folders or folders of such; or a data set's root."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of what is prepared.")],
-    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH of the network's input.")] = "288x384",
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe to prepare for: its size, its gradient magnitude.")
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(help="HEIGHTxWIDTH of the network's input; default: the recipe's or 288x384."),
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option(help="sequences, nyuv2, scannet, interiornet, 7scenes or tum.")
+    ] = "sequences",
+    split: Annotated[Path | None, typer.Option(help="Split list of a public data set.")] = None,
     segmenter: Annotated[
         str,
         typer.Option(
@@ -128,23 +141,40 @@ def prepare(
 ) -> None:
     """Compute directions, gradients, key points and proxy labels once; run again to resume."""
     from gam_depth_training.prepare import prepare as run
-    from gam_depth_training.sequences import read_sequence_folders
+    from gam_depth_training.video_data import Source
 
     try:
-        size_hw = parse_size(size)
+        size_hw, swapped_grey_weights = _prepared_for(config, size)
         # Every frame may become a target: which ones do depends on the recipe's offsets.
-        clips = read_sequence_folders(data, offsets=(0,))
+        clips = Source(tuple(data), dataset, split).clips(offsets=(0,))
         labels = _label_source(segmenter, label_map, confidence, classes)
         with _progress() as progress:
             tasks = {"targets": progress.add_task("targets", total=len(clips))}
             if labels is not None:
                 tasks["labels"] = progress.add_task("labels", total=len(clips))
-            report = run(
-                clips, size_hw, out, labels, workers, lambda stage: progress.advance(tasks[stage])
-            )
+
+            def advance(stage: str) -> None:
+                progress.advance(tasks[stage])
+
+            report = run(clips, size_hw, out, labels, workers, advance, swapped_grey_weights)
     except (ValueError, RuntimeError, OSError) as error:
         raise _fail(error) from error
     _show_prepared(out, report, labels)
+
+
+def _prepared_for(config: Path | None, size: str) -> tuple[tuple[int, int], bool]:
+    """Return the size and whether grey weights are swapped, as --config and --size say.
+
+    Raises:
+        ValueError: No such recipe, or no size.
+    """
+    from gam_depth_training.recipe import load_recipe
+
+    if config is None:
+        return parse_size(size or "288x384"), False
+    recipe = load_recipe(config)
+    swapped = recipe.objective.quirks.swapped_grey_weights
+    return (parse_size(size) if size else recipe.size_hw), swapped
 
 
 def _show_prepared(out: Path, report: PrepareReport, labels: LabelSource | None) -> None:

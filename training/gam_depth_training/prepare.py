@@ -20,6 +20,7 @@ from gam_depth_training.manhattan import manhattan_directions
 from gam_depth_training.prepared import (
     INDEX_FILE,
     PreparedIndex,
+    grey_weights,
     labels_file,
     read_target,
     target_file,
@@ -105,11 +106,12 @@ def prepare(
         swapped_grey_weights: See OfficialQuirks.
 
     Raises:
-        ValueError: ``out`` holds another size, or every single target or label failed.
+        ValueError: ``out`` holds another size or magnitudes of another grey, or every single
+            target or label failed.
         OSError: Disk full or not writable.
     """
     out.mkdir(parents=True, exist_ok=True)
-    index = _open_index(out, size_hw)
+    index = _open_index(out, size_hw, swapped_grey_weights)
     # What this run is asked for and fails at must not keep an older picture's files.
     asked = {clip.key for clip in clips}
     others = {key: entry for key, entry in index.targets.items() if key not in asked}
@@ -138,19 +140,25 @@ def prepare(
         _label([clip for clip in clips if clip.key in entries], labels, size_hw, out,
                pictures, entries, report, advance)  # fmt: skip
     name, classes = (labels.name, labels.classes) if labels else (index.labels, index.classes)
-    PreparedIndex(size_hw, classes, name, {**others, **entries}).write(out)
+    targets = {**others, **entries}
+    PreparedIndex(size_hw, classes, name, targets, swapped_grey_weights).write(out)
     return report
 
 
-def _open_index(out: Path, size_hw: tuple[int, int]) -> PreparedIndex:
-    """Return what is already there; refuse another size."""
+def _open_index(out: Path, size_hw: tuple[int, int], swapped_grey_weights: bool) -> PreparedIndex:
+    """Return what is already there; refuse another size or another grey."""
     if not (out / INDEX_FILE).exists():
-        return PreparedIndex(size_hw, 0, "", {})
+        return PreparedIndex(size_hw, 0, "", {}, swapped_grey_weights)
     index = PreparedIndex.read(out)
     if index.size_hw != tuple(size_hw):
         raise ValueError(
             f"{out}: got a folder prepared for {index.size_hw[0]}x{index.size_hw[1]}, expected "
             f"{size_hw[0]}x{size_hw[1]}; choose another --out"
+        )
+    if index.swapped_grey_weights != swapped_grey_weights:
+        raise ValueError(
+            f"{out}: got gradient magnitudes with {grey_weights(index.swapped_grey_weights)} grey "
+            f"weights, expected {grey_weights(swapped_grey_weights)} ones; choose another --out"
         )
     return index
 

@@ -49,12 +49,14 @@ class PreparedIndex:
         classes: Number of classes of the labels; 0 without labels.
         labels: Where the labels come from, in words; empty without labels.
         targets: For each clip's key the digest of its target's file, and of its labels' or None.
+        swapped_grey_weights: How grey the magnitudes are; see OfficialQuirks.
     """
 
     size_hw: tuple[int, int]
     classes: int
     labels: str
     targets: dict[str, tuple[str, str | None]]
+    swapped_grey_weights: bool = False
 
     def write(self, out: Path) -> None:
         """Write prepared.json, whole or not at all."""
@@ -62,6 +64,7 @@ class PreparedIndex:
             "size_hw": list(self.size_hw),
             "classes": self.classes,
             "labels": self.labels,
+            "swapped_grey_weights": self.swapped_grey_weights,
             "targets": self.targets,
         }
         part = out / f"{INDEX_FILE}.part"
@@ -81,7 +84,11 @@ class PreparedIndex:
             height, width = data["size_hw"]
             targets = {key: (one, other) for key, (one, other) in data["targets"].items()}
             return PreparedIndex(
-                (int(height), int(width)), int(data["classes"]), str(data["labels"]), targets
+                (int(height), int(width)),
+                int(data["classes"]),
+                str(data["labels"]),
+                targets,
+                bool(data.get("swapped_grey_weights", False)),
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(
@@ -120,6 +127,11 @@ class Prepared:
         else:
             ids = _read_labels(labels_file(self.out, labels))
         return PreparedFrame(directions, magnitude, keypoints, ids)
+
+
+def grey_weights(swapped: bool) -> str:
+    """Say in a word which weights turned a picture grey."""
+    return "swapped" if swapped else "right"
 
 
 def target_file(out: Path, digest: str) -> Path:

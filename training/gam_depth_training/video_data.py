@@ -11,7 +11,7 @@ from gam_depth_training.clip import Clip
 from gam_depth_training.colour_jitter import ColourJitter
 from gam_depth_training.config import TrainingConfig
 from gam_depth_training.datasets import interiornet, nyuv2, scannet, seven_scenes, tum
-from gam_depth_training.prepared import Prepared
+from gam_depth_training.prepared import Prepared, grey_weights
 from gam_depth_training.recipe import Recipe
 from gam_depth_training.sequences import read_sequence_folders
 from gam_depth_training.video_dataset import VideoDataset
@@ -121,7 +121,7 @@ def check_rooms_apart(training: Sequence[Clip], validation: Sequence[Clip]) -> N
     if both:
         raise ValueError(
             f"got room {both[0]} in --data and in --validation, expected each room on one side; "
-            "move all of its recordings to one of them (`group` in sequence.json names a room)"
+            "move all of its recordings to one of them (`room` in sequence.json names it)"
         )
 
 
@@ -129,7 +129,7 @@ def check_prepared(recipe: Recipe, prepared: Prepared | None) -> None:
     """Check that what a recipe's terms look at was prepared for it.
 
     Raises:
-        ValueError: nothing was, or at another size, or labels of more classes.
+        ValueError: nothing was, or at another size, or in another grey, or labels of more classes.
     """
     if recipe.method == "self_teaching":
         return  # all that it looks at is pictures
@@ -159,6 +159,14 @@ def check_prepared(recipe: Recipe, prepared: Prepared | None) -> None:
         raise ValueError(
             f"{prepared.out}: got a folder prepared for {_size(index.size_hw)}, expected "
             f"{_size(recipe.size_hw)} as recipe {recipe.name}; run `prepare` at this size"
+        )
+    swapped = terms.quirks.swapped_grey_weights
+    if terms.photometric.endswith("_mask") and index.swapped_grey_weights != swapped:
+        raise ValueError(
+            f"{prepared.out}: got gradient magnitudes with "
+            f"{grey_weights(index.swapped_grey_weights)} grey weights, expected "
+            f"{grey_weights(swapped)} ones as recipe {recipe.name}; run `prepare` with this recipe "
+            "as --config and another --out"
         )
     if terms.semantic and not index.classes:
         raise ValueError(
