@@ -124,11 +124,37 @@ def paper(rng: Rng) -> Image:
     return image
 
 
+def _idle_desktop(rng: Rng) -> Image:
+    """A strong, smooth wallpaper with a bar and icons; at most one small or one full window.
+
+    Bright and nearly plain, it is what a painted wall or a window is most easily taken for.
+    """
+    ends = np.array([_rgb(rng, (0.2, 0.95), (0.25, 0.95)) for _ in range(2)], np.float32)
+    way = rng.normal(0, 1, 2)
+    grid = np.linspace(-0.5, 0.5, SIZE, dtype=np.float32)
+    blend = (way[0] * grid[:, None] + way[1] * grid) / (np.abs(way).sum() + 1e-6) + 0.5
+    image = (ends[0] + blend[..., None] * (ends[1] - ends[0])).clip(0, 255).astype(np.uint8)
+    for y in range(20, int(rng.integers(20, 240)), 26):
+        cv2.rectangle(image, (8, y), (22, y + 14), _rgb(rng), -1)
+    window = rng.random()
+    if window < 0.5:
+        x0, y0 = (int(v) for v in rng.integers(10, 150, 2))
+        box = (x0, y0, x0 + int(rng.integers(40, 100)), y0 + int(rng.integers(30, 90)))
+        if window < 0.2:
+            box = (4, 12, 251, 251)
+        cv2.rectangle(image, box[:2], box[2:], _rgb(rng, (0, 0.1), (0.8, 1)), -1)
+        _text(rng, image, (box[0] + 6, box[1] + 8, box[2] - 6, box[3] - 4), (90, 90, 90), 9)
+    cv2.rectangle(image, (0, 0), (255, 8), _rgb(rng, (0, 0.3), (0, 0.4)), -1)
+    return image
+
+
 def screen(rng: Rng) -> Image:
-    """A desktop with windows, a terminal, an editor or a film."""
+    """A desktop with or without windows, a terminal, an editor or a film."""
     kind = rng.random()
     if kind < 0.15:
         return photo(rng)
+    if kind < 0.45:
+        return _idle_desktop(rng)
     image = _gradient(rng) if rng.random() < 0.6 else _flat(rng, value=(0.05, 0.6))
     for _ in range(int(rng.integers(1, 4))):
         x0, y0 = (int(v) for v in rng.integers(0, 120, 2))
