@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gam_depth_training.uncertainty_scores import UncertaintyScore
 
 console = Console()
-# Title of each column by the figure's name.
-COLUMNS = {
+# Title of each row by the figure's name.
+ROWS = {
     "abs_rel": "AbsRel",
     "ause_abs_rel": "AUSE AbsRel",
     "aurg_abs_rel": "AURG AbsRel",
@@ -30,7 +30,7 @@ COLUMNS = {
     "ause_one_minus_d1": "AUSE 1−δ1",
     "aurg_one_minus_d1": "AURG 1−δ1",
     "factor": "factor",
-    "coverage": "covered",
+    "coverage": "coverage",
     "interval_score": "interval score",
 }
 
@@ -113,14 +113,13 @@ def _plain(scores: Mapping[str, UncertaintyScore]) -> dict[str, object]:
 
 
 def _show(scores: Mapping[str, UncertaintyScore]) -> None:
+    figures = {name: score.summary() for name, score in scores.items()}
     count = next(iter(scores.values())).count
-    shown = Table(
-        "",
-        *COLUMNS.values(),
-        title=f"{count} frames; 0.683 should be covered, factor and coverage from each room's "
-        "first and second half",
-    )
-    for name, score in scores.items():
-        figures = score.summary()
-        shown.add_row(name, *(f"{figures[column]:.3f}" for column in COLUMNS))
+    shown = Table("", *figures, title=f"uncertainty of depth, {count} frames")
+    for row, title in ROWS.items():
+        shown.add_row(title, *(f"{found[row]:.3f}" for found in figures.values()))
     console.print(shown)
+    console.print(
+        "AUSE 0 is a perfect order, AURG 0 chance. The factor on sigma comes from the first half "
+        "of each room; coverage, which should be 0.683, and the interval score from the second."
+    )
