@@ -31,7 +31,8 @@ from gam_depth_training.label_sources import SegmenterLabels
 from gam_depth_training.prepare import prepare
 from gam_depth_training.prepared import Prepared
 from gam_depth_training.proxy_labels import OnnxModelSegmenter
-from gam_depth_training.recipe import Recipe, load_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import load_recipe
 from gam_depth_training.recipe_module import RecipeModule
 from gam_depth_training.synthetic import write_sequences
 from gam_depth_training.video_batch import VideoBatch, collate_bytes

@@ -15,7 +15,7 @@ from gam_depth_training.gradient_mask import gradient_magnitude
 from gam_depth_training.label_sources import FileLabels, SegmenterLabels
 from gam_depth_training.prepare import prepare
 from gam_depth_training.prepared import Prepared, labels_file, target_file
-from gam_depth_training.recipe import load_recipe
+from gam_depth_training.recipe_file import load_recipe
 from gam_depth_training.sequences import read_sequence_folder
 from gam_depth_training.video_batch import IGNORED_LABEL
 from gam_depth_training.video_data import check_prepared

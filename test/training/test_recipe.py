@@ -9,7 +9,8 @@ import pytest
 
 from gam_depth_training.objective import ObjectiveOptions
 from gam_depth_training.quirks import OfficialQuirks
-from gam_depth_training.recipe import Recipe, is_recipe, load_recipe, save_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import is_recipe, load_recipe, save_recipe
 
 FOLDER = Path(__file__).resolve().parents[2] / "config" / "training"
 FILES = sorted(path for path in FOLDER.glob("*.yaml") if is_recipe(path))

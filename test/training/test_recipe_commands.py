@@ -22,7 +22,9 @@ from gam_depth_training.networks import JointNetwork
 from gam_depth_training.objective import ObjectiveOptions
 from gam_depth_training.pictures import contact_sheet, depth_picture, number_colours, tensor_picture
 from gam_depth_training.prepared import Prepared, PreparedIndex
-from gam_depth_training.recipe import Recipe, save_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import save_recipe
+from gam_depth_training.recipe_module import RecipeModule
 from gam_depth_training.recipe_release import export_recipe
 from gam_depth_training.start_weights import load_what_fits, read_state
 from gam_depth_training.video_data import Source, check_prepared
@@ -230,6 +232,20 @@ def test_an_unknown_data_set_or_one_without_a_list_is_refused(tmp_path):
         Source((tmp_path,), "kitti")
     with pytest.raises(ValueError, match="no split list"):
         Source((tmp_path,), "scannet")
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_network_is_normalised_as_the_weights_it_starts_from(tmp_path, norm):
+    torch.manual_seed(0)
+    network = JointNetwork(13, decoder_norm=norm)
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    recipe = replace(tiny_recipe(), start=str(tmp_path / "w.pt"))
+    module = RecipeModule(recipe, steps_per_epoch=1)
+    started = module.network.state_dict()
+    assert all(torch.equal(value, started[name]) for name, value in network.state_dict().items())
+    other = replace(recipe, network=replace(recipe.network, decoder_norm=not norm))
+    with pytest.raises(ValueError, match="leave decoder_norm out"):
+        RecipeModule(other, steps_per_epoch=1)
 
 
 def test_weights_of_other_classes_load_but_for_the_head_and_others_are_refused(tmp_path):

@@ -19,7 +19,8 @@ from gam_depth_training.colour_jitter import ColourJitter
 from gam_depth_training.module import NonFiniteLossError
 from gam_depth_training.networks import JointNetwork, JointPrediction
 from gam_depth_training.objective import ObjectiveOptions, Terms
-from gam_depth_training.recipe import Recipe, load_recipe, save_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import load_recipe, save_recipe
 from gam_depth_training.recipe_module import RecipeModule
 from gam_depth_training.release import load_network
 from gam_depth_training.self_teaching import Teacher, distillation, self_teaching_terms

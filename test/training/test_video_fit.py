@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Callback
 
 from gam_depth_training import checkpoints
 from gam_depth_training.checkpoints import LAST, AtomicCheckpointIO
-from gam_depth_training.recipe import load_recipe
+from gam_depth_training.recipe_file import load_recipe
 from gam_depth_training.release import load_network
 from gam_depth_training.video_fit import RECIPE, WEIGHTS, TrainingData, fit_recipe
 from gam_depth_training.video_validation import ReferenceFrames

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from gam_depth_training.checkpoints import write_atomically
-from gam_depth_training.recipe import Recipe, load_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import load_recipe
 
 logger = logging.getLogger(__name__)
 

@@ -102,7 +102,7 @@ def export(
     """Write the ONNX file with its contract, calibrated sigma and a parity check."""
     from gam_depth_training.config import load_config
     from gam_depth_training.export import ExportError
-    from gam_depth_training.recipe import is_recipe, load_recipe
+    from gam_depth_training.recipe_file import is_recipe, load_recipe
     from gam_depth_training.recipe_release import export_recipe
     from gam_depth_training.release import export_weights
 

@@ -168,7 +168,7 @@ def _prepared_for(config: Path | None, size: str) -> tuple[tuple[int, int], bool
     Raises:
         ValueError: No such recipe, or no size.
     """
-    from gam_depth_training.recipe import load_recipe
+    from gam_depth_training.recipe_file import load_recipe
 
     if config is None:
         return parse_size(size or "288x384"), False

@@ -76,7 +76,7 @@ def fit(
 ) -> None:
     """Train: a recipe on recordings without labels, or on synthetic rooms; again to resume."""
     from gam_depth_training.module import NonFiniteLossError
-    from gam_depth_training.recipe import is_recipe, load_recipe
+    from gam_depth_training.recipe_file import is_recipe, load_recipe
     from gam_depth_training.video_data import Source
     from gam_depth_training.video_fit import RunOptions
 
@@ -188,7 +188,7 @@ def validate(
 def validation_size(text: str, weights: Path) -> tuple[int, int]:
     """Return the size that was asked for, or that of the recipe beside the weights."""
     from gam_depth_training.cli_data import parse_size
-    from gam_depth_training.recipe import load_recipe
+    from gam_depth_training.recipe_file import load_recipe
     from gam_depth_training.video_fit import RECIPE
 
     recipe = weights.parent / RECIPE

@@ -187,7 +187,7 @@ class JointNetwork(nn.Module):
         steps = {name.split(".")[2] for name in state if name.startswith("semantic_decoder.before")}
         shapes: dict[int, Decoders] = {0: "shared", 2: "split_late", 5: "separate"}
         attention = any(name.startswith("attention.") for name in state)
-        norm = "depth_decoder.before.0.bn.weight" in state
+        norm = has_decoder_norm(state)
         try:
             network = cls(
                 len(state["semantic_head.conv.weight"]), shapes[len(steps)], attention, norm
@@ -234,6 +234,11 @@ class JointNetwork(nn.Module):
             self.depth_decoder.run(depth, features, meeting, Decoder.STEPS),
             self.semantic_decoder.run(semantic, features, meeting, Decoder.STEPS),
         )
+
+
+def has_decoder_norm(state: Mapping[str, Tensor]) -> bool:
+    """Say whether a JointNetwork's state dict has batch normalisation in its decoders."""
+    return "depth_decoder.before.0.bn.weight" in state
 
 
 def _in_full_precision(head: Head, x: Tensor) -> Tensor:

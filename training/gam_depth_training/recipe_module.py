@@ -14,7 +14,7 @@ from gam_depth_training.config import LossWeights
 from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.module import NonFiniteLossError, supervised_terms, weighted_total
-from gam_depth_training.networks import JointNetwork
+from gam_depth_training.networks import JointNetwork, has_decoder_norm
 from gam_depth_training.objective import Objective, Terms
 from gam_depth_training.pose_networks import MotionNetwork
 from gam_depth_training.recipe import Recipe
@@ -45,7 +45,7 @@ class RecipeModule(SelfSupervisedModule):
     def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
         shape, taught = recipe.network, recipe.method == "self_teaching"
         super().__init__(
-            JointNetwork(shape.classes, shape.decoders, shape.cross_task_attention),
+            _predicting_network(recipe),
             NoMotion() if taught else MotionNetwork(shape.residual_passes, shape.pose_encoder),
             Objective(recipe.objective),
         )
@@ -82,9 +82,7 @@ class RecipeModule(SelfSupervisedModule):
         # The teacher sees the picture at its best, the student as the training changes it.
         taught = self.teacher(batch.target)
         prediction = self.network(batch.target_input)
-        disparities = {
-            "teacher's disparity": taught.disparity, "disparity": prediction.disparity
-        }
+        disparities = {"teacher's disparity": taught.disparity, "disparity": prediction.disparity}
         self._refuse_non_finite(disparities, batch)
         terms = self_teaching_terms(
             prediction, taught, batch.target, self.recipe.objective, self.epoch
@@ -163,6 +161,23 @@ class RecipeModule(SelfSupervisedModule):
             motion = part_of(state, "motion")
             if motion:
                 load_what_fits(self.motion, motion, path)
+
+
+def _predicting_network(recipe: Recipe) -> JointNetwork:
+    """Build the network as the recipe says, and as its weights to start from ask."""
+    shape, norm = recipe.network, recipe.network.decoder_norm
+    if recipe.start is not None:
+        path = Path(recipe.start)
+        started = has_decoder_norm(network_part(read_state(path)))
+        if norm is not None and norm != started:
+            raise ValueError(
+                f"{path}: got weights {'with' if started else 'without'} normalised decoders, "
+                f"expected network.decoder_norm {norm}; leave decoder_norm out of the recipe"
+            )
+        norm = started
+    return JointNetwork(
+        shape.classes, shape.decoders, shape.cross_task_attention, decoder_norm=bool(norm)
+    )
 
 
 def network_state(module: RecipeModule) -> dict[str, Tensor]:

@@ -52,8 +52,6 @@ def export_recipe(
         known = old_scores(load_network(Path(recipe.start)), held_out, recipe.size_hw)
         now = old_scores(network, held_out, recipe.size_hw)
         losses = refuse_forgotten(known, now, recipe.guard, weights)
-    provenance = Provenance(
-        recipe.name, recipe.digest(), "recordings without labels", commit, day
-    )
+    provenance = Provenance(recipe.name, recipe.digest(), "recordings without labels", commit, day)
     report, spec = write_model(network, held_out, recipe.size_hw, provenance, out)
     return report, spec, losses

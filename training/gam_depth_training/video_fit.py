@@ -30,7 +30,8 @@ from gam_depth_training.checkpoints import (
 )
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.fit import ReportScores, RunningMean
-from gam_depth_training.recipe import Recipe, save_recipe
+from gam_depth_training.recipe import Recipe
+from gam_depth_training.recipe_file import save_recipe
 from gam_depth_training.recipe_module import RecipeModule, network_state
 from gam_depth_training.self_teaching import teacher_digest
 from gam_depth_training.video_dataset import VideoDataset
