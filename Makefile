@@ -51,7 +51,8 @@ format: setup  ## Sort imports and apply ruff's safe fixes
 	$(BIN)/ruff check --fix
 
 bench: setup  ## Measure engine, node and live graph, side by side
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in benchmarks/engine_vs_eager.py benchmarks/node_latency.py; do \
+	  echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:  ## Remove what builds, tests and the demo wrote (.venv stays)
 	rm -rf out build install log dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

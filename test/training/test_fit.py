@@ -192,6 +192,11 @@ def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_
     with torch.no_grad():
         prediction = load_network(weights)(torch.from_numpy(picture).permute(0, 3, 1, 2) / 255.0)
     np.testing.assert_allclose(output.depth, prediction.depth[0, 0], rtol=0.05)
+    # The way back: the file's own weights in the network answer as the file.
+    with torch.no_grad():
+        again = load_network(model)(torch.from_numpy(picture).permute(0, 3, 1, 2) / 255.0)
+    np.testing.assert_allclose(output.depth, again.depth[0, 0], rtol=1e-3)
+    np.testing.assert_array_equal(output.label, again.logits[0].argmax(0))
 
 
 def test_a_stopped_run_resumes_and_a_finished_one_is_not_repeated(shards, tmp_path):

@@ -14,7 +14,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from gam_depth_ros.core.config import EngineConfig
+from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.metrics import evaluate_depth
+from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_training.ablate import RESULT
 from gam_depth_training.cli import app
 from gam_depth_training.guard import ForgottenError, refuse_forgotten
@@ -246,6 +249,25 @@ def test_a_network_is_normalised_as_the_weights_it_starts_from(tmp_path, norm):
     other = replace(recipe, network=replace(recipe.network, decoder_norm=not norm))
     with pytest.raises(ValueError, match="leave decoder_norm out"):
         RecipeModule(other, steps_per_epoch=1)
+
+
+def test_a_model_file_starts_a_training_only_where_its_statistics_stay(tmp_path):
+    shipped = default_model_path()
+    recipe = replace(tiny_recipe(), start=str(shipped))
+    with pytest.raises(ValueError, match="freeze_stem_and_batchnorm=true"):
+        RecipeModule(recipe, steps_per_epoch=1)
+    module = RecipeModule(replace(recipe, freeze_stem_and_batchnorm=True), steps_per_epoch=1)
+    engine = OnnxEngine(shipped, EngineConfig(warmup_runs=0))
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (1, *engine.spec.input_size_hw, 3), np.uint8)
+    with torch.no_grad():
+        seen = module.network.eval()(torch.from_numpy(picture).permute(0, 3, 1, 2) / 255.0)
+    np.testing.assert_allclose(engine.run(picture).depth, seen.depth[0, 0], rtol=1e-3)
+    broken = tmp_path / "other.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ValueError, match="expected a model file of") as caught:
+        read_state(broken)
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_of_other_classes_load_but_for_the_head_and_others_are_refused(tmp_path):

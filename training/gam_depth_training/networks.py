@@ -184,14 +184,8 @@ class JointNetwork(nn.Module):
         Raises:
             ValueError: the state dict is not a JointNetwork's.
         """
-        steps = {name.split(".")[2] for name in state if name.startswith("semantic_decoder.before")}
-        shapes: dict[int, Decoders] = {0: "shared", 2: "split_late", 5: "separate"}
-        attention = any(name.startswith("attention.") for name in state)
-        norm = has_decoder_norm(state)
         try:
-            network = cls(
-                len(state["semantic_head.conv.weight"]), shapes[len(steps)], attention, norm
-            )
+            network = cls.shaped_as(state)
             network.load_state_dict(dict(state))
         except (KeyError, RuntimeError) as error:
             raise ValueError(
@@ -199,6 +193,19 @@ class JointNetwork(nn.Module):
                 "JointNetwork's; save it with `gam-depth-train fit`"
             ) from error
         return network
+
+    @classmethod
+    def shaped_as(cls, state: Mapping[str, Tensor]) -> JointNetwork:
+        """Build the network whose parameters have these names, with weights of its own.
+
+        Raises:
+            KeyError: they are not a JointNetwork's.
+        """
+        steps = {name.split(".")[2] for name in state if name.startswith("semantic_decoder.before")}
+        shapes: dict[int, Decoders] = {0: "shared", 2: "split_late", 5: "separate"}
+        attention = any(name.startswith("attention.") for name in state)
+        classes = len(state["semantic_head.conv.weight"])
+        return cls(classes, shapes[len(steps)], attention, has_decoder_norm(state))
 
     def split_decoder(self) -> None:
         """Give the semantics a decoder of their own that starts as a copy of the shared one."""

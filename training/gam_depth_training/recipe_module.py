@@ -20,7 +20,13 @@ from gam_depth_training.pose_networks import MotionNetwork
 from gam_depth_training.recipe import Recipe
 from gam_depth_training.self_supervised import SelfSupervisedModule
 from gam_depth_training.self_teaching import NoMotion, load_teacher, self_teaching_terms
-from gam_depth_training.start_weights import load_what_fits, network_part, part_of, read_state
+from gam_depth_training.start_weights import (
+    MODEL_FILE,
+    load_what_fits,
+    network_part,
+    part_of,
+    read_state,
+)
 from gam_depth_training.video_batch import VideoBatch
 from gam_depth_training.video_validation import DepthScore, network_input
 
@@ -168,6 +174,12 @@ def _predicting_network(recipe: Recipe) -> JointNetwork:
     shape, norm = recipe.network, recipe.network.decoder_norm
     if recipe.start is not None:
         path = Path(recipe.start)
+        if path.suffix == MODEL_FILE and not recipe.freeze_stem_and_batchnorm:
+            raise ValueError(
+                f"{path}: got a model file, whose batch statistics are folded into its kernels, "
+                "expected weights.pt for a recipe that goes on changing them; set "
+                "freeze_stem_and_batchnorm=true, as config/training/finetune.yaml has it"
+            )
         started = has_decoder_norm(network_part(read_state(path)))
         if norm is not None and norm != started:
             raise ValueError(

@@ -10,12 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from gam_depth_training.checkpoints import UNREADABLE
+from gam_depth_training.onnx_weights import read_onnx_state
 
 logger = logging.getLogger(__name__)
+
+MODEL_FILE = ".onnx"
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read weights: ``weights.pt`` of a predicting network, or a checkpoint of a whole training.
+
+    Or a model file, as it ships: see read_onnx_state.
 
     Returns:
         Parameters by name; a checkpoint's begin with the part that they belong to.
@@ -23,6 +28,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file cannot be read, or holds something else.
     """
+    if path.suffix == MODEL_FILE:
+        return read_onnx_state(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         state = content.get("state_dict", content)
@@ -30,8 +37,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             raise TypeError("no parameters by name")
     except (*UNREADABLE, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{path}: got {error.__class__.__name__} while reading it, expected weights.pt or a "
-            "checkpoint of `gam-depth-train fit`"
+            f"{path}: got {error.__class__.__name__} while reading it, expected weights.pt, a "
+            "checkpoint of `gam-depth-train fit` or a model file (.onnx)"
         ) from error
     return dict(state)
 
