@@ -18,6 +18,7 @@ from gam_depth_training import cli_data, cli_fit, cli_uncertainty
 app = typer.Typer(
     help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
 )
+LIGHTNING = ("pytorch", "fabric")
 console = Console()
 app.command()(cli_data.extract)
 app.command()(cli_data.prepare)
@@ -34,7 +35,8 @@ def _configure(verbose: bool = typer.Option(False, "--verbose", help="Log more."
         format="%(message)s",
         handlers=[RichHandler(console=Console(stderr=True), show_path=False)],
     )
-    for chatty in ("matplotlib", "lightning.pytorch", "lightning.fabric"):
+    # Lightning sets its own loggers' levels when it is imported, later; these below them stay.
+    for chatty in ("matplotlib", *(f"lightning.{part}.utilities" for part in LIGHTNING)):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     for chatty in ("onnxscript", "onnx_ir", "torch.onnx"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
