@@ -21,6 +21,7 @@ else:
 ON_THE_INDEX = {
     "backports": "backports.zstd",
     "cv2": "opencv-python-headless",
+    "google": "protobuf",
     "PIL": "pillow",
     "yaml": "pyyaml",
 }
