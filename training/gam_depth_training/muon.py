@@ -1,6 +1,7 @@
 """Muon, an optimiser for convolutions: each step turns a kernel by an orthogonal matrix.
 
-From scratch and on few pictures, where AdamW stalls, it learns about twice as much from each.
+From scratch it learns more from each picture than AdamW: after 4,800 synthetic ones, held-out
+AbsRel was 0.351 against 0.361 and mIoU 0.118 against 0.087 (one run each, peak rates 2e-3, 3e-3).
 Sources: Jordan et al. 2024 (momentum, Newton–Schulz iteration and its coefficients), Liu et al.
 2025 (the scale that lets it share AdamW's learning rate).
 """
@@ -108,11 +109,11 @@ def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def orthogonalise(matrix: Tensor) -> Tensor:
-    """Return about the nearest orthogonal matrix (singular values from 0.7 to 1.2) of M×N.
+    """Return about the nearest orthogonal matrix (singular values about 0.5 to 1.3) of M×N.
 
     The iteration X ← (aI + bXXᵀ + c(XXᵀ)²)X runs on the smaller Gram matrix alone: each factor is
-    a polynomial of XXᵀ, so the factors gather in one matrix that meets X once, at the end. That is
-    half the work for kernels, which are much wider than high.
+    a polynomial of XXᵀ, so the factors gather in one matrix that meets X once, at the end, which
+    saves multiplications with kernels, much wider than they are high.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / (wide.norm() + 1e-7)
