@@ -97,6 +97,14 @@ def test_a_bad_config_gets_one_clear_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_config_that_is_no_text_gets_one_clear_line(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(ValueError, match="got UnicodeDecodeError while reading it") as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_no_shards_is_said_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match="run `gam-depth-train synth"):
         find_shards(tmp_path)

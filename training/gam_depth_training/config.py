@@ -140,13 +140,7 @@ def load_config(path: Path) -> TrainingConfig:
     Raises:
         ValueError: One line naming the file, the key and what was expected.
     """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(
-            f"{path}: got {error.__class__.__name__} while reading it, expected a YAML file; "
-            "see config/training/ for examples"
-        ) from error
+    data = read_yaml(path)
     if not isinstance(data, dict) or not isinstance(data.get("stages"), list):
         raise ValueError(f"{path}: expected a mapping with a list under 'stages'")
     try:
@@ -162,6 +156,16 @@ def load_config(path: Path) -> TrainingConfig:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def read_yaml(path: Path, expected: str = "a YAML file; see config/training/ for examples") -> Any:
+    """Read a YAML file; raises ValueError, with what was expected, where it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path}: got {error.__class__.__name__} while reading it, expected {expected}"
+        ) from error
 
 
 def _tuples(stage: dict[str, Any]) -> dict[str, tuple[Any, ...]]:

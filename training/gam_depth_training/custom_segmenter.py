@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import torch
-import yaml
 
 from gam_depth_ros.core.labels import NYU13
+from gam_depth_training.config import read_yaml
 from gam_depth_training.file_digest import file_digest
 from gam_depth_training.label_maps import LabelMap, label_map
 from gam_depth_training.proxy_labels import (
@@ -93,13 +93,7 @@ def read_segmenter_file(path: Path) -> SegmenterSpec:
     Raises:
         ValueError: One line naming the file, the key and what was expected.
     """
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path}: got {error.__class__.__name__} while reading it, expected a YAML file that "
-            "describes a segmenter"
-        ) from error
+    data = read_yaml(path, "a YAML file that describes a segmenter")
     known = [entry.name for entry in dataclasses.fields(SegmenterSpec)]
     unknown = sorted(set(data) - set(known)) if isinstance(data, dict) else []
     if not isinstance(data, dict) or "model" not in data or unknown:

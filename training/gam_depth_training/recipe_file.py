@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gam_depth_training.config import build_dataclass
+from gam_depth_training.config import build_dataclass, read_yaml
 from gam_depth_training.objective import ObjectiveOptions
 from gam_depth_training.quirks import OfficialQuirks
 from gam_depth_training.recipe import NetworkOptions, Recipe
@@ -44,7 +44,7 @@ def is_recipe(path: Path) -> bool:
     Raises:
         ValueError: the file cannot be read.
     """
-    return "stages" not in _read_yaml(path)
+    return "stages" not in _read_mapping(path)
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
@@ -54,7 +54,7 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
 
 
 def _read(path: Path, depth: int = 0) -> dict[str, Any]:
-    values = _read_yaml(path)
+    values = _read_mapping(path)
     base = values.pop("base", None)
     if base is None:
         return values
@@ -65,14 +65,8 @@ def _read(path: Path, depth: int = 0) -> dict[str, Any]:
     return merged
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path}: got {error.__class__.__name__} while reading it, expected a YAML file; "
-            "see config/training/ for examples"
-        ) from error
+def _read_mapping(path: Path) -> dict[str, Any]:
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path}: got no mapping, expected keys and values")
     return values
