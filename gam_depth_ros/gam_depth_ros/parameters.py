@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
-from gam_depth_ros.core.config import PipelineConfig, setting, validate
+from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.setting import setting, validate
 
 
 @dataclass(frozen=True)

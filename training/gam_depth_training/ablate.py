@@ -65,6 +65,13 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
         ),
         Variant("official code", "gam_depth_official.yaml", ("network.classes=13",)),
     ),
+    # What the mask and the semantic term bring to a short training on recordings of one's own.
+    "frames": (
+        Variant("gam_depth", "gam_depth.yaml"),
+        Variant("without mask", "gam_depth.yaml", ("objective.photometric=keypoints",)),
+        Variant("without L_seg", "gam_depth.yaml", ("objective.semantic=0",)),
+        Variant("average", "gam_depth.yaml", ("objective.photometric=mean",)),
+    ),
     "methods": tuple(
         Variant(name, f"{name}.yaml")
         for name in ("monodepth2", "p2net", "structdepth", "monoindoor", "gam_depth")
