@@ -1,0 +1,119 @@
+"""What the commands of ``gam-depth`` share: options, consoles, a progress bar, one-line errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gam_depth_ros.core.camera import CameraError
+from gam_depth_ros.core.config import PipelineConfig, ScaleConfig
+from gam_depth_ros.core.engine import EngineError
+from gam_depth_ros.core.model_spec import ModelContractError
+from gam_depth_ros.evaluation.bag import BagError, Recording, Topics
+
+PATIENCE_S = 2.0
+"""Seconds of work before a progress bar appears."""
+SHOWN_LINES = 10
+NOTHING_DONE = 1
+"""Exit status when not one frame could be processed."""
+
+out_console, err_console = Console(), Console(stderr=True)
+
+Recorded = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IN", help="rosbag2 directory, .mcap, .db3 or .bag file, or sequence folder."
+    ),
+]
+Model = Annotated[
+    Path | None, typer.Option("--model", help="ONNX model; the shipped one by default.")
+]
+ImageTopic = Annotated[
+    str | None, typer.Option(help="Colour image topic; found by type and name by default.")
+]
+InfoTopic = Annotated[str | None, typer.Option(help="Camera info topic of the colour image.")]
+DepthTopic = Annotated[
+    str | None, typer.Option(help="Reference depth topic, registered to the colour image.")
+]
+Threads = Annotated[int, typer.Option(help="CPU threads for inference; 0 takes every core.")]
+
+
+def pipeline_config(
+    threads: int,
+    scale: str = ScaleConfig.source,
+    scale_value: float = ScaleConfig.fixed_value,
+) -> PipelineConfig:
+    """Return the pipeline's settings; raises BagError for a value that does not fit."""
+    try:
+        config = PipelineConfig(scale=ScaleConfig(source=scale, fixed_value=scale_value))
+        return replace(config, engine=replace(config.engine, threads=threads))
+    except ValueError as error:
+        raise BagError(f"scale or threads: {error}") from error
+
+
+def topics_of(image: str | None, info: str | None, depth: str | None) -> Topics:
+    """Return the topics that were named on the command line."""
+    return Topics(image=image, camera_info=info, reference_depth=depth)
+
+
+def check_not_input(recording: Path, out: Path) -> None:
+    """Raise BagError if writing ``out`` would replace what is read."""
+    if recording.resolve().is_relative_to(out.resolve()):
+        raise BagError(
+            f"{out}: got the recording itself, or the directory it lies in, expected a new path; "
+            "choose another --out"
+        )
+
+
+def print_remarks(notes: Sequence[str], failures: Sequence[str]) -> None:
+    """Say on stderr what was read and what went wrong, the first few lines of each."""
+    for lines in (notes, failures):
+        for line in lines[:SHOWN_LINES]:
+            err_console.print(f"[dim]{escape(line)}[/dim]", soft_wrap=True)
+        if len(lines) > SHOWN_LINES:
+            err_console.print(f"[dim]... and {len(lines) - SHOWN_LINES} more[/dim]")
+
+
+def expected_frames(recording: Recording, max_frames: int | None) -> int | None:
+    """Return how many images there will be; None where nobody knows."""
+    known = [count for count in (recording.frame_count, max_frames) if count is not None]
+    return min(known) if known else None
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show a bar once the work has taken longer than a moment."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    started = time.monotonic()
+    bar = Progress(*columns, console=err_console, transient=True)
+    task = bar.add_task(what, total=total)
+
+    def advance() -> None:
+        bar.advance(task)
+        if not bar.live.is_started and time.monotonic() - started > PATIENCE_S:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what a user can cause into one line on stderr and exit status 2."""
+    try:
+        yield
+    except (BagError, CameraError, EngineError, ModelContractError, OSError) as error:
+        err_console.print(f"[bold red]error[/bold red] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
