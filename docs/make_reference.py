@@ -72,7 +72,7 @@ def _parameters(rows: Sequence[ParameterSpec]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        return f"`[{', '.join(map(str, value))}]`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value!r}`".replace("'", '"')

@@ -6,6 +6,7 @@ dataclass only. Parameters that are not live may be set while the node is unconf
 
 from __future__ import annotations
 
+import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -97,8 +98,8 @@ def updated(config: Any, values: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple):
-        value = tuple(value) if isinstance(value, (list, tuple)) else value
+    if isinstance(default, tuple):  # rclpy hands arrays of numbers over as array.array
+        value = tuple(value) if isinstance(value, (list, tuple, array.array)) else value
     elif isinstance(default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(default):

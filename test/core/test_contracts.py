@@ -6,7 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
+from gam_depth_ros.core.config import (
+    EngineConfig,
+    PipelineConfig,
+    RegistrationConfig,
+    ScaleConfig,
+)
 from gam_depth_ros.core.frame import ScaleState
 from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.model_spec import ModelContractError, ModelSpec, SigmaCalibration
@@ -75,10 +80,10 @@ def test_a_model_spec_with_a_senseless_value_is_refused(field, value):
         ModelSpec.from_json(json.dumps(data))
 
 
-@pytest.mark.parametrize("config", [EngineConfig, ScaleConfig, PipelineConfig])
+@pytest.mark.parametrize("config", [EngineConfig, RegistrationConfig, ScaleConfig, PipelineConfig])
 def test_every_setting_is_described(config):
     for entry in dataclasses.fields(config):
-        if entry.name not in ("engine", "scale"):
+        if not dataclasses.is_dataclass(getattr(config(), entry.name)):  # a stage's own settings
             assert entry.metadata["description"].endswith("."), entry.name
 
 

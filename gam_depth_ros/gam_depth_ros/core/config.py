@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
 from gam_depth_ros.core.setting import in_order, setting, validate
 
-__all__ = ["EngineConfig", "PipelineConfig", "ScaleConfig"]
+__all__ = ["EngineConfig", "PipelineConfig", "RegistrationConfig", "ScaleConfig"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class PipelineConfig:
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     pairing_slop_s: float = setting(
         0.02,
         "Largest difference of stamps between an image and its reference depth, seconds.",
