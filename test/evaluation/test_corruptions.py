@@ -38,8 +38,8 @@ def scene(height: int = 120, width: int = 160) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width]
     shade = 70 + 90 * columns / width + 30 * np.sin(rows / 9.0)
     rgb = np.stack([shade, 0.8 * shade + 20, 0.6 * shade + 40], axis=-1)
-    rgb[height // 4 : height // 2, width // 3 : width // 2] = (200, 60, 40)
-    tile = height // 5
+    rgb[height // 4 + 1 : height // 2 + 3, width // 3 : width // 2 + 1] = (200, 60, 40)
+    tile = height // 5 + 1  # edges that no grid of large pixels falls on
     rgb[(rows // tile + columns // tile) % 2 == 0] *= 0.8
     return np.clip(rgb + rng.normal(0, 1, rgb.shape), 0, 255).astype(np.uint8)
 
