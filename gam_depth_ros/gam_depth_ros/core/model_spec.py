@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.model_statistics import ModelStatistics
 
 METADATA_KEY = "gam_depth_model_spec"
 FORMAT_VERSION = 1
@@ -77,6 +78,7 @@ class ModelSpec:
         licence: SPDX identifier or a line on terms.
         outputs: Output names present in the file.
         format_version: Version of this contract.
+        statistics: The training reference for frame health and drift; None in files without.
     """
 
     name: str
@@ -88,6 +90,7 @@ class ModelSpec:
     licence: str = "Apache-2.0"
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
     format_version: int = FORMAT_VERSION
+    statistics: ModelStatistics | None = None
 
     def to_json(self) -> str:
         """Return the spec as the JSON text stored under ``METADATA_KEY``."""
@@ -107,6 +110,8 @@ class ModelSpec:
                 },
                 "training": self.training,
                 "licence": self.licence,
+                # Left out where there are none, so that older releases read the same text.
+                **({} if self.statistics is None else {"statistics": self.statistics.to_json()}),
             },
             sort_keys=True,
         )
@@ -155,6 +160,7 @@ def _spec_from(data: dict[str, Any]) -> ModelSpec:
     low, high = (float(value) for value in data["depth_range"])
     if not 0.0 < low < high < math.inf:
         raise ValueError(f"depth range {low} to {high}")
+    statistics = data.get("statistics")
     return ModelSpec(
         name=str(data["name"]),
         input_size_hw=(height, width),
@@ -165,6 +171,7 @@ def _spec_from(data: dict[str, Any]) -> ModelSpec:
         licence=str(data["licence"]),
         outputs=outputs,
         format_version=int(data["format_version"]),
+        statistics=None if statistics is None else ModelStatistics.from_json(statistics),
     )
 
 
