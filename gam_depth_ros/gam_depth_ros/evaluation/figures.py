@@ -73,14 +73,19 @@ def all_figures(report: Report) -> list[dict[str, str]]:
     )
     figures = []
     for title, caption, draw in candidates:
-        image = _render(draw, report)
+        image = render_plot(draw, report)
         if image:
             figures.append({"title": title, "caption": caption, "image": image})
     return figures
 
 
-def _render(draw: Any, report: Report) -> str:
-    """Return a plot as a data URI, empty where there is nothing to draw."""
+def render_plot(draw: Any, report: Report) -> str:
+    """Return a plot as a data URI, empty where there is nothing to draw.
+
+    Args:
+        draw: Draws on the axes; False says that there was nothing.
+        report: What ``draw`` gets.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, layout="constrained")
         if not draw(figure.add_subplot(), report):
@@ -120,7 +125,7 @@ def _draw_frames(axes: Axes, report: Report) -> bool:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds")
     axes.set_ylabel("AbsRel")
-    _legend_above(axes)
+    legend_above(axes)
     return drawn
 
 
@@ -140,7 +145,7 @@ def _draw_scale(axes: Axes, report: Report) -> bool:
     axes.set_ylim(max(0.0, low - margin), high + margin)
     axes.set_xlabel("seconds")
     axes.set_ylabel("m per unit")
-    _legend_above(axes)
+    legend_above(axes)
     return True
 
 
@@ -180,7 +185,7 @@ def _draw_ranges(axes: Axes, report: Report) -> bool:
     axes.set_xlim(0, max(row["to_m"] for row in rows))
     axes.set_xlabel("reference depth, m")
     axes.set_ylabel("relative error, %")
-    _legend_above(axes)
+    legend_above(axes)
     return True
 
 
@@ -202,7 +207,7 @@ def _draw_coverage(axes: Axes, report: Report) -> bool:
     axes.set_ylim(0, 102)
     axes.set_xlabel("k (error within k sigma)")
     axes.set_ylabel("pixels, %")
-    _legend_above(axes)
+    legend_above(axes)
     return True
 
 
@@ -229,11 +234,12 @@ def _draw_latency(axes: Axes, report: Report) -> bool:
         axes.axvline(value, color=ONLINE, lw=1.4, ls=style, label=f"{name} {value:.1f} ms")
     axes.set_xlabel("ms per frame")
     axes.set_ylabel("frames")
-    _legend_above(axes)
+    legend_above(axes)
     return True
 
 
-def _legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
+    """Put the legend above the plot, in one row."""
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         axes.legend(

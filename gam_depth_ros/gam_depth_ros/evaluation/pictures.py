@@ -72,7 +72,7 @@ def depth_limits_m(chosen: list[tuple[str, Picture]]) -> tuple[float, float]:
 def color_bar(name: str) -> str:
     """Return a horizontal bar of a colour map as a data URI."""
     ramp = np.linspace(0.0, 1.0, 256, dtype=np.float32)[None].repeat(2, axis=0)
-    return _encode(_paint(ramp, name, 0.0, 1.0), ".png")
+    return encode_picture(paint(ramp, name, 0.0, 1.0), ".png")
 
 
 def legend(labels: LabelSet, chosen: list[tuple[str, Picture]]) -> list[dict[str, str]]:
@@ -106,32 +106,37 @@ def _panels(
         error = (depth - truth) / truth
     return [
         _panel("Colour", "", picture.rgb),
-        _panel("Sensor", "m", None if truth is None else _depth(truth, limits_m)),
-        _panel("Network", picture.alignment, None if depth is None else _depth(depth, limits_m)),
+        _panel("Sensor", "m", None if truth is None else paint_depth(truth, limits_m)),
+        _panel(
+            "Network",
+            picture.alignment,
+            None if depth is None else paint_depth(depth, limits_m),
+        ),
         _panel(
             "Error",
             "relative to the sensor",
-            None if error is None else _paint(error, ERROR_COLORS, -ERROR_LIMIT, ERROR_LIMIT),
+            None if error is None else paint(error, ERROR_COLORS, -ERROR_LIMIT, ERROR_LIMIT),
         ),
         _panel(
             "Sigma",
             "share of depth",
-            None if sigma is None else _paint(sigma, SIGMA_COLORS, 0.0, SIGMA_LIMIT),
+            None if sigma is None else paint(sigma, SIGMA_COLORS, 0.0, SIGMA_LIMIT),
         ),
         _panel("Labels", "", _labels(picture, labels)),
     ]
 
 
 def _panel(title: str, caption: str, rgb: npt.NDArray[np.uint8] | None) -> dict[str, str]:
-    image = "" if rgb is None else _encode(rgb, ".jpg")
+    image = "" if rgb is None else encode_picture(rgb, ".jpg")
     return {"title": title, "caption": caption, "image": image}
 
 
-def _depth(depth_m: Float, limits_m: tuple[float, float]) -> npt.NDArray[np.uint8]:
+def paint_depth(depth_m: Float, limits_m: tuple[float, float]) -> npt.NDArray[np.uint8]:
+    """Return H×W×3 uint8 RGB: near warm, far cool, unknown grey."""
     # On a log scale: a tenth of the depth is as much colour near as far.
     near, far = (float(np.log(limit)) for limit in limits_m)
     with np.errstate(invalid="ignore"):
-        return _paint(np.log(depth_m), DEPTH_COLORS, near, far)
+        return paint(np.log(depth_m), DEPTH_COLORS, near, far)
 
 
 def _labels(picture: Picture, labels: LabelSet) -> npt.NDArray[np.uint8] | None:
@@ -143,7 +148,7 @@ def _labels(picture: Picture, labels: LabelSet) -> npt.NDArray[np.uint8] | None:
     return np.asarray(LABEL_BLEND * mask + (1.0 - LABEL_BLEND) * grey, np.uint8)
 
 
-def _paint(values: Float, name: str, low: float, high: float) -> npt.NDArray[np.uint8]:
+def paint(values: Float, name: str, low: float, high: float) -> npt.NDArray[np.uint8]:
     """Return H×W×3 uint8 RGB; values outside the limits take the colour of the limit."""
     known = np.isfinite(values)
     position = np.clip((np.where(known, values, low) - low) / (high - low), 0.0, 1.0)
@@ -153,7 +158,8 @@ def _paint(values: Float, name: str, low: float, high: float) -> npt.NDArray[np.
     return painted
 
 
-def _encode(rgb: npt.NDArray[np.uint8], suffix: str) -> str:
+def encode_picture(rgb: npt.NDArray[np.uint8], suffix: str) -> str:
+    """Return a picture as a data URI; the suffix, ``.jpg`` or ``.png``, says how it is coded."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
     _, data = cv2.imencode(suffix, bgr, options)

@@ -7,11 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.evaluate import EvaluationResult
 from gam_depth_ros.evaluation.figures import all_figures
+from gam_depth_ros.evaluation.page import number, page_environment
 from gam_depth_ros.evaluation.pictures import (
     DEPTH_COLORS,
     ERROR_COLORS,
@@ -63,16 +62,8 @@ def write_report(result: EvaluationResult, out: Path) -> tuple[Path, Path]:
 
 def render(result: EvaluationResult) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["number"] = number
     report, limits_m = result.report, depth_limits_m(result.pictures)
-    return environment.get_template("report.html.j2").render(
+    return page_environment().get_template("report.html.j2").render(
         report=report,
         headline=headline(report),
         remarks=remarks(report),
@@ -107,11 +98,6 @@ def color_bars(result: EvaluationResult, limits_m: tuple[float, float]) -> list[
         places = ["0 %", f"{100 * SIGMA_LIMIT:.0f} % of depth"]
         bars.append({"title": "Sigma", "image": color_bar(SIGMA_COLORS), "places": places})
     return bars
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Format a figure; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def table_rows(report: Report) -> list[dict[str, Any]]:
