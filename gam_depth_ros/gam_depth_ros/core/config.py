@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
 from gam_depth_ros.core.setting import in_order, setting, validate
+from gam_depth_ros.core.temporal_config import TemporalConfig
 
-__all__ = ["EngineConfig", "PipelineConfig", "RegistrationConfig", "ScaleConfig"]
+__all__ = [
+    "EngineConfig",
+    "PipelineConfig",
+    "RegistrationConfig",
+    "ScaleConfig",
+    "TemporalConfig",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class PipelineConfig:
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     pairing_slop_s: float = setting(
         0.02,
