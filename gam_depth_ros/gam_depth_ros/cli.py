@@ -1,4 +1,4 @@
-"""The command line: ``gam-depth replay | evaluate | demo``; each command in a file of its own."""
+"""The command line: ``gam-depth replay | evaluate | ...``; each command in a file of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from gam_depth_ros import __version__, cli_demo, cli_evaluate, cli_replay
+from gam_depth_ros import __version__, cli_demo, cli_evaluate, cli_replay, cli_robustness
 from gam_depth_ros.cli_common import err_console, out_console
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(cli_replay.replay)
 app.command()(cli_evaluate.evaluate)
+app.command()(cli_robustness.robustness)
 app.command()(cli_demo.demo)
 
 

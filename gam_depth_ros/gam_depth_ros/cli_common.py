@@ -34,6 +34,9 @@ Recorded = Annotated[
         metavar="IN", help="rosbag2 directory, .mcap, .db3 or .bag file, or sequence folder."
     ),
 ]
+Recordings = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Recordings, of the kinds that open.")
+]
 Model = Annotated[
     Path | None, typer.Option("--model", help="ONNX model; the shipped one by default.")
 ]

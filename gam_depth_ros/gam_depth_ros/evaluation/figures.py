@@ -238,14 +238,14 @@ def _draw_latency(axes: Axes, report: Report) -> bool:
     return True
 
 
-def legend_above(axes: Axes) -> None:
-    """Put the legend above the plot, in one row."""
+def legend_above(axes: Axes, columns: int = 3) -> None:
+    """Put the legend above the plot, so many entries to a row."""
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.01, 0.99),
-            ncols=3,
+            ncols=columns,
             borderaxespad=0.2,
             handlelength=1.4,
             columnspacing=1.1,
