@@ -123,7 +123,8 @@ class Snapshot:
     @property
     def health(self) -> str:
         """OK, or what is wrong, and what is worth knowing though nothing is wrong: one line."""
-        return "; ".join(filter(None, (self.problem or self.warning or "OK", self.remark)))
+        waiting = f"waiting for {self.waiting_for}" if self.waiting_for else ""
+        return "; ".join(filter(None, (self.problem or self.warning or "OK", waiting, self.remark)))
 
 
 class Health:

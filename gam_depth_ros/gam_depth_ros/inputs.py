@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -19,9 +20,11 @@ from gam_depth_ros import messages, qos, topics
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
+from gam_depth_ros.core.registration import Registrar, RegistrationError
 from gam_depth_ros.diagnostics import Health, transport_warning
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.outputs import INTERFACES
+from gam_depth_ros.parameters import NodeConfig
 from gam_depth_ros.topics import Topic
 from gam_depth_ros.worker import Intake, Job
 
@@ -35,12 +38,20 @@ class Calibration:
         self.message: CameraInfo | None = None
         self.intrinsics: Intrinsics | None = None
 
-    def update(self, info: CameraInfo) -> None:
-        """Take a calibration; raises CameraError and keeps the former one if it is unusable."""
-        if self.message is not None and _same_calibration(info, self.message):
-            return
+    def update(self, info: CameraInfo) -> str:
+        """Take a calibration; returns one line if it replaces another one, else nothing.
+
+        Raises:
+            CameraError: It is unusable; the former one is kept.
+        """
+        former, before = self.message, self.intrinsics
+        if former is not None and _same_calibration(info, former):
+            return ""
         self.intrinsics = messages.to_intrinsics(info)
         self.message = info
+        if before is None:
+            return ""
+        return f"changed from {_brief(before)} to {_brief(self.intrinsics)}"
 
 
 class Inputs:
@@ -52,7 +63,7 @@ class Inputs:
         health: Where arrivals are counted.
         throttle: Thins repeated lines.
         anybody_wants: Whether any output has a subscriber; without one images go no further.
-        transport: ``raw`` or ``compressed``.
+        config: How images arrive, and how references from elsewhere are registered.
     """
 
     def __init__(
@@ -62,7 +73,7 @@ class Inputs:
         health: Health,
         throttle: Throttle,
         anybody_wants: Callable[[], bool],
-        transport: str,
+        config: NodeConfig,
     ) -> None:
         self._node = node
         self._intake = intake
@@ -70,16 +81,23 @@ class Inputs:
         self._throttle = throttle
         self._anybody_wants = anybody_wants
         self._once = Throttle(float("inf"))
+        self.registrar = Registrar(config.pipeline.registration)
         self.camera = Calibration()
         self.reference_camera = Calibration()
-        self.image_topic = topics.IMAGE if transport == "raw" else topics.IMAGE_COMPRESSED
+        raw = config.image_transport == "raw"
+        self.image_topic = topics.IMAGE if raw else topics.IMAGE_COMPRESSED
         rows = (
             (self.image_topic, self._on_image),
             (topics.CAMERA_INFO, self._on_camera_info),
             (topics.REFERENCE_DEPTH, self._on_reference),
             (topics.REFERENCE_CAMERA_INFO, self._on_reference_info),
+            (topics.TF_STATIC, self._on_transforms),
         )
-        self._subscriptions = [self._subscribe(row, callback) for row, callback in rows]
+        self._subscriptions = [
+            self._subscribe(row, callback)
+            for row, callback in rows
+            if INTERFACES[row.interface] is not None
+        ]
         self._best_effort = (
             self._subscriptions[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
         )
@@ -99,14 +117,15 @@ class Inputs:
                 f"expected {width}x{height} like the image; ignored, publish the camera_info "
                 "that belongs to this image"
             )
-        return frame
+        return self._registered(self._named(frame))
 
     def waiting_for(self) -> str:
         """Name what has not arrived yet; empty when nothing is missing."""
         if not self._health.any_frame():
             return f"images on {self._node.resolve_topic_name(self.image_topic.name)}"
         if self.camera.intrinsics is None:
-            return f"camera_info on {self._node.resolve_topic_name(topics.CAMERA_INFO.name)}"
+            name = self._node.resolve_topic_name(topics.CAMERA_INFO.name)
+            return f"camera_info on {name}: no ~/points and no ~/depth/camera_info without it"
         return ""
 
     def destroy(self) -> None:
@@ -143,16 +162,42 @@ class Inputs:
         # Small enough to arrive where images are lost, so it tells of them before any image does.
         if self.image_topic is topics.IMAGE:
             self._check_transport(info.width * info.height * 3)
-        try:
-            self.camera.update(info)
-        except CameraError as error:
-            self.say(f"{error}; ignored")
+        self._calibrate(self.camera, info, "")
 
     def _on_reference_info(self, info: CameraInfo) -> None:
+        self._calibrate(self.reference_camera, info, "reference depth ")
+
+    def _on_transforms(self, message: Any) -> None:
+        for entry in message.transforms:
+            self.registrar.add_transform(
+                entry.header.frame_id, entry.child_frame_id, messages.to_extrinsics(entry.transform)
+            )
+
+    def _calibrate(self, camera: Calibration, info: CameraInfo, whose: str) -> None:
         try:
-            self.reference_camera.update(info)
+            if change := camera.update(info):
+                log.info("%scamera info: %s", whose, change)
         except CameraError as error:
-            self.say(f"reference depth {error}; ignored")
+            self.say(f"{whose}{error}; ignored")
+
+    def _named(self, frame: Frame) -> Frame:
+        """Return the frame with its calibration's frame_id where the image has none."""
+        if frame.frame_id or self.camera.message is None:
+            return frame
+        frame_id = self.camera.message.header.frame_id
+        self._say_once(
+            "image: got an empty frame_id, expected the camera's optical frame; that of "
+            f"camera_info, '{frame_id}', is used"
+        )
+        return replace(frame, frame_id=frame_id)
+
+    def _registered(self, frame: Frame) -> Frame:
+        """Return the frame with its reference in its pixels, or without it and one line said."""
+        try:
+            return replace(frame, reference=self.registrar.register(frame))
+        except RegistrationError as error:
+            self.say(str(error))
+            return replace(frame, reference=None)
 
     def _reference(self, job: Job) -> ReferenceDepth | None:
         if job.reference is None:
@@ -173,9 +218,12 @@ class Inputs:
             f"{topic.name}: got stamp zero, expected the time of acquisition; the time of "
             "receipt is used, have the driver set its stamps"
         )
+        self._say_once(line)
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def _say_once(self, line: str) -> None:
         if (text := self._once.line(line)) is not None:
             log.warning(text)
-        return int(self._node.get_clock().now().nanoseconds)
 
     def _check_transport(self, image_bytes: int) -> None:
         warning = transport_warning(
@@ -191,3 +239,10 @@ def _same_calibration(info: CameraInfo, former: CameraInfo) -> bool:
         (getattr(info, name) == getattr(former, name)) is True
         for name in ("width", "height", "distortion_model", "d", "binning_x", "binning_y", "roi")
     ) and bool((info.k == former.k).all())
+
+
+def _brief(camera: Intrinsics) -> str:
+    return (
+        f"{camera.width}x{camera.height} fx {camera.fx:.1f} fy {camera.fy:.1f} cx {camera.cx:.1f} "
+        f"cy {camera.cy:.1f} {camera.distortion_model}"
+    )

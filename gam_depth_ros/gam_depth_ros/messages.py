@@ -1,7 +1,8 @@
 """ROS messages <-> Frame and Perception: the only file that knows both.
 
 ``gam_depth_msgs`` and ``vision_msgs`` are optional: where they are missing, ``ScaleStatus``,
-``PerceptionStatus``, ``ResetScale`` and ``LabelInfo`` are None and their topics are off.
+``PerceptionStatus``, ``ResetScale`` and ``LabelInfo`` are None and their topics are off. So is
+``/tf_static`` without ``tf2_msgs``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from gam_depth_ros.core.image_codec import (
     encode_depth,
 )
 from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.registration import Extrinsics
 from gam_depth_ros.diagnostics import LATENCY, Snapshot
 
 ScaleStatus: Any = None
@@ -33,11 +35,14 @@ PerceptionStatus: Any = None
 ResetScale: Any = None
 LabelInfo: Any = None
 VisionClass: Any = None
+TFMessage: Any = None
 with contextlib.suppress(ImportError):
     from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus
     from gam_depth_msgs.srv import ResetScale  # noqa: F401
 with contextlib.suppress(ImportError):
     from vision_msgs.msg import LabelInfo, VisionClass
+with contextlib.suppress(ImportError):
+    from tf2_msgs.msg import TFMessage  # noqa: F401
 
 NS_PER_S = 1_000_000_000
 _FIELD_TYPES = {"f": PointField.FLOAT32, "u1": PointField.UINT8, "u4": PointField.FLOAT32}
@@ -111,6 +116,12 @@ def to_intrinsics(info: CameraInfo) -> Intrinsics:
         binning_xy=(info.binning_x, info.binning_y),
         roi_xywh=(roi.x_offset, roi.y_offset, roi.width, roi.height),
     )
+
+
+def to_extrinsics(transform: Any) -> Extrinsics:
+    """Read a geometry_msgs/Transform: the pose of its child frame in its parent."""
+    at, turn = transform.translation, transform.rotation
+    return Extrinsics((at.x, at.y, at.z), (turn.x, turn.y, turn.z, turn.w))
 
 
 def restamped(info: CameraInfo, head: Header) -> CameraInfo:

@@ -45,7 +45,6 @@ DIAGNOSTICS_PERIOD_S = 1.0
 SPIN_S = 0.1
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
-FAILURE = TransitionCallbackReturn.FAILURE
 
 
 class GamDepthNode(LifecycleNode):
@@ -96,7 +95,7 @@ class GamDepthNode(LifecycleNode):
         except (ValueError, OSError, EngineError) as error:
             self._health.problem = " ".join(str(error).split())
             log.error("configure: %s", self._health.problem)
-            return FAILURE
+            return TransitionCallbackReturn.FAILURE
         self._health.problem = ""
         self._health.model = diagnostics.model_facts(self._pipeline.engine)
         self._outputs = outputs.Publishers(self)
@@ -113,25 +112,22 @@ class GamDepthNode(LifecycleNode):
     @log_bridge.logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe."""
-        pipeline, publishers = self._pipeline, self._outputs
+        config, pipeline, publishers = self._config, self._pipeline, self._outputs
         assert pipeline is not None
         assert publishers is not None
         result = super().on_activate(state)
         self._health.restart()
         pipeline.reset()
         self._last_stamp_ns = 0
-        self._intake = Intake(
-            self._config.pipeline.pairing_slop_s,
-            self._config.pairing_wait_s,
-            self._health.dropped,
-        )
+        slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
+        self._intake = Intake(slop_s, wait_s, self._health.dropped)
         self._inputs = Inputs(
             self,
             self._intake,
             self._health,
             self._throttle,
             lambda: bool(publishers.wanted()),
-            self._config.image_transport,
+            config,
         )
         self._worker = Worker(self._intake, self._process, self._health.failed)
         if messages.LabelInfo is not None:
@@ -251,6 +247,8 @@ class GamDepthNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         if self._intake is not None:
             self._intake.wait_s = self._config.pairing_wait_s
+        if self._inputs is not None:
+            self._inputs.registrar.configure(self._config.pipeline.registration)
         if self._pipeline is not None:
             self._pipeline.configure(self._config.pipeline)
         return SetParametersResult(successful=True)

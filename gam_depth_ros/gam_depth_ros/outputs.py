@@ -28,6 +28,7 @@ INTERFACES: dict[str, Any] = {
     "gam_depth_msgs/msg/PerceptionStatus": messages.PerceptionStatus,
     "gam_depth_msgs/srv/ResetScale": messages.ResetScale,
     "vision_msgs/msg/LabelInfo": messages.LabelInfo,
+    "tf2_msgs/msg/TFMessage": messages.TFMessage,
 }
 
 
@@ -111,8 +112,8 @@ def needed(wanted: list[Output]) -> Outputs:
 
 
 def missing_interfaces() -> list[Topic]:
-    """List the outputs and services that are off because their package is not installed."""
-    rows = (*topics.OUTPUTS, *topics.SERVICES)
+    """List the topics and services that are off because their package is not installed."""
+    rows = (*topics.INPUTS, *topics.OUTPUTS, *topics.SERVICES)
     return [row for row in rows if INTERFACES[row.interface] is None]
 
 

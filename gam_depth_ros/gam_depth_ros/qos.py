@@ -28,6 +28,7 @@ from gam_depth_ros.topics import Topic
 
 PUBLISHER, SUBSCRIPTION = "publisher", "subscription"
 DEEPEST = 10_000
+LATCHED_HEARD = 100
 _CHOICES = {
     "reliability": {
         "system_default": ReliabilityPolicy.SYSTEM_DEFAULT,
@@ -56,7 +57,8 @@ def profile(node: Any, topic: Topic, entity: str) -> QoSProfile:
     if topic.qos == topics.LATCHED:
         return QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
-            depth=1,
+            # Many nodes may have latched a message each on a topic that is listened to.
+            depth=1 if entity == PUBLISHER else LATCHED_HEARD,
             reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )

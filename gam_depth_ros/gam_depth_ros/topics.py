@@ -52,17 +52,24 @@ CAMERA_INFO = Topic(
 REFERENCE_DEPTH = Topic(
     "reference_depth",
     "sensor_msgs/msg/Image",
-    "Optional sensor depth registered to the colour image (16UC1 millimetres or 32FC1 metres): "
-    "sets the metric scale.",
+    "Optional sensor depth (16UC1 millimetres or 32FC1 metres): sets the metric scale. In the "
+    "colour image's frame and size it is used as it is, else registered by `registration.*`.",
     SENSOR_DATA,
 )
 REFERENCE_CAMERA_INFO = Topic(
     "reference_depth/camera_info",
     "sensor_msgs/msg/CameraInfo",
-    "Optional calibration of the reference depth.",
+    "Calibration of the reference depth; needed only where that has to be registered.",
     SENSOR_DATA,
 )
-INPUTS = (IMAGE, IMAGE_COMPRESSED, CAMERA_INFO, REFERENCE_DEPTH, REFERENCE_CAMERA_INFO)
+TF_STATIC = Topic(
+    "/tf_static",
+    "tf2_msgs/msg/TFMessage",
+    "Where the depth camera stands, for reference depth in another frame than the image. Off where "
+    "tf2_msgs is not installed.",
+    LATCHED,
+)
+INPUTS = (IMAGE, IMAGE_COMPRESSED, CAMERA_INFO, REFERENCE_DEPTH, REFERENCE_CAMERA_INFO, TF_STATIC)
 
 DEPTH = Topic(
     "~/depth/image",
