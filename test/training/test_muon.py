@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gam_depth_training.muon import Muon, orthogonalise, split_parameters
+from gam_depth_training.muon import Muon, muon_groups, orthogonalise, split_parameters
 from gam_depth_training.networks import JointNetwork
 
 
@@ -74,7 +74,7 @@ def _train(network: SmallNetwork, optimizer: Muon, steps: int, first: int = 0) -
 def test_learns_a_product_of_channels() -> None:
     torch.manual_seed(2)
     network = SmallNetwork()
-    optimizer = Muon(network, 1e-2, 0.0)
+    optimizer = Muon(muon_groups(network, 1e-2, 0.0))
     start = _train(network, optimizer, 1)
     assert _train(network, optimizer, 150, first=1) < 0.1 * start
 
@@ -83,10 +83,10 @@ def test_goes_on_after_a_stop_as_if_there_had_been_none() -> None:
     torch.manual_seed(3)
     whole = SmallNetwork()
     stopped = copy.deepcopy(whole)
-    _train(whole, Muon(whole, 1e-2, 0.01), 6)
-    first = Muon(stopped, 1e-2, 0.01)
+    _train(whole, Muon(muon_groups(whole, 1e-2, 0.01)), 6)
+    first = Muon(muon_groups(stopped, 1e-2, 0.01))
     _train(stopped, first, 3)
-    again = Muon(stopped, 1e-2, 0.01)
+    again = Muon(muon_groups(stopped, 1e-2, 0.01))
     again.load_state_dict(copy.deepcopy(first.state_dict()))
     _train(stopped, again, 3, first=3)
     for one, other in zip(whole.parameters(), stopped.parameters(), strict=True):
@@ -97,7 +97,7 @@ def test_decay_shrinks_kernels_alone() -> None:
     torch.manual_seed(4)
     network = SmallNetwork()
     before = copy.deepcopy(network.state_dict())
-    optimizer = Muon(network, 0.1, 0.5)
+    optimizer = Muon(muon_groups(network, 0.1, 0.5))
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()

@@ -5,6 +5,7 @@ It carries torchvision's parameter names, so its public ImageNet weights load fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -70,22 +71,31 @@ class ResNetEncoder(nn.Module):
             features.append(layer(features[-1]))
         return features
 
-    def load_imagenet(self, path: Path) -> None:
-        """Load torchvision's ResNet-18 weights from a file.
+    def load_tiled(self, state: Mapping[str, Tensor]) -> None:
+        """Load the weights of an encoder that sees one picture.
 
         For several stacked images the stem's weights are tiled and divided by their number, which
         leaves the activations as they were for identical pictures (Godard et al. 2019).
+
+        Raises:
+            RuntimeError: the parameters are not an encoder's.
+        """
+        images = self.conv1.in_channels // 3
+        tiled = dict(state)
+        if "conv1.weight" in tiled:
+            tiled["conv1.weight"] = tiled["conv1.weight"].repeat(1, images, 1, 1) / images
+        self.load_state_dict(tiled)
+
+    def load_imagenet(self, path: Path) -> None:
+        """Load torchvision's ResNet-18 weights from a file, see :meth:`load_tiled`.
 
         Raises:
             ValueError: the file holds other parameters than a ResNet-18's.
         """
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}
-        images = self.conv1.in_channels // 3
-        if "conv1.weight" in state:
-            state["conv1.weight"] = state["conv1.weight"].repeat(1, images, 1, 1) / images
         try:
-            self.load_state_dict(state)
+            self.load_tiled(state)
         except RuntimeError as error:
             raise ValueError(
                 f"{path}: got parameters that do not fit ({str(error).splitlines()[0]}), expected "

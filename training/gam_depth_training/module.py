@@ -12,7 +12,7 @@ from gam_depth_ros.core.labels import NYU13
 from gam_depth_training import losses
 from gam_depth_training.batch import Batch, augment
 from gam_depth_training.config import LossWeights, StageConfig, TrainingConfig
-from gam_depth_training.muon import Muon
+from gam_depth_training.muon import Muon, muon_groups
 from gam_depth_training.networks import JointNetwork, JointPrediction
 from gam_depth_training.validation import ValidationScore
 
@@ -116,7 +116,7 @@ class SupervisedModule(lightning.LightningModule):
     def _optimizer(self) -> torch.optim.Optimizer:
         decay = self.config.weight_decay
         if self.config.optimizer == "muon":
-            return Muon(self.network, self.stage.learning_rate, decay)
+            return Muon(muon_groups(self.network, self.stage.learning_rate, decay))
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         return torch.optim.AdamW(

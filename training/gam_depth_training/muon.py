@@ -28,21 +28,11 @@ class Muon(torch.optim.Optimizer):
     """Muon for the kernels between input and heads, AdamW for all other parameters.
 
     Args:
-        network: What learns. Its first convolution, heads, biases and normalisations go by AdamW
-            without decay: their columns are no directions of one space.
-        learning_rate: Of both.
-        weight_decay: Of the kernels.
+        groups: From :func:`muon_groups`, of one module or of several.
     """
 
-    def __init__(self, network: nn.Module, learning_rate: float, weight_decay: float) -> None:
-        kernels, others = split_parameters(network)
-        super().__init__(
-            [
-                {"params": kernels, "weight_decay": weight_decay, "orthogonal": True},
-                {"params": others, "weight_decay": 0.0, "orthogonal": False},
-            ],
-            {"lr": learning_rate},
-        )
+    def __init__(self, groups: Iterable[dict[str, Any]]) -> None:
+        super().__init__(groups, {})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -99,11 +89,36 @@ class Muon(torch.optim.Optimizer):
         )
 
 
+def muon_groups(
+    network: nn.Module, learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Return a network's two parameter groups: kernels that Muon moves, and the others.
+
+    Args:
+        network: What learns. Its first convolution, heads, biases and normalisations go by AdamW
+            without decay: their columns are no directions of one space.
+        learning_rate: Of both.
+        weight_decay: Of the kernels.
+    """
+    kernels, others = split_parameters(network)
+    rate = {"lr": learning_rate}
+    return [
+        {"params": kernels, "weight_decay": weight_decay, "orthogonal": True, **rate},
+        {"params": others, "weight_decay": 0.0, "orthogonal": False, **rate},
+    ]
+
+
 def split_parameters(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the kernels that Muon moves, and all other parameters."""
+    """Return the learning kernels that Muon moves, and all other learning parameters.
+
+    A head is what its name says, or a pose decoder's last convolution.
+    """
     kernels, others = [], []
     for name, parameter in network.named_parameters():
-        inner = "head" not in name and name != "encoder.conv1.weight"
+        if not parameter.requires_grad:
+            continue
+        first_or_last = ("encoder.conv1.weight", "pose.weight")
+        inner = "head" not in name and not name.endswith(first_or_last)
         (kernels if parameter.ndim == 4 and inner else others).append(parameter)
     return kernels, others
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Adam
 
 from gam_depth_training.batch import Batch
 from gam_depth_training.callbacks import freeze_stem
@@ -14,6 +15,7 @@ from gam_depth_training.config import LossWeights
 from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.module import NonFiniteLossError, supervised_terms, weighted_total
+from gam_depth_training.muon import Muon, muon_groups
 from gam_depth_training.networks import JointNetwork, has_decoder_norm
 from gam_depth_training.objective import Objective, Terms
 from gam_depth_training.pose_networks import MotionNetwork
@@ -127,32 +129,39 @@ class RecipeModule(SelfSupervisedModule):
         self.log_dict({f"val/{name}": value for name, value in figures.items()})
 
     def configure_optimizers(self) -> Any:
-        """Adam with the recipe's steps of the rate; the encoder may learn slower, depth later."""
-        encoder = [p for p in self.network.encoder.parameters() if p.requires_grad]
-        in_encoder = {id(p) for p in self.network.encoder.parameters()}
-        decoders = [p for p in self.network.parameters() if id(p) not in in_encoder]
-        rest = [*self.motion.parameters(), *self.objective.parameters()]
-        rate = self.recipe.learning_rate
-        optimizer = torch.optim.Adam(
-            [
-                {"params": encoder, "lr": rate * self.recipe.encoder_rate_factor},
-                {"params": decoders},
-                {"params": rest},
-            ],
-            lr=rate,
-        )
+        """Optimiser and steps of the rate; the encoder may learn slower, depth later."""
+        recipe = self.recipe
+        # Of the predicting network, whose rate may wait, and of everything else.
+        encoder = nn.ModuleDict({"encoder": self.network.encoder})
+        depth = self._groups(encoder, recipe.encoder_rate_factor)
+        depth += self._groups(nn.ModuleList(self._decoders()))
+        others = self._groups(nn.ModuleList([self.motion, self.objective]))
+        optimizer = Muon([*depth, *others]) if recipe.optimizer == "muon" else Adam(depth + others)
 
         def scheduled(step: int) -> float:
-            return self.recipe.learning_rate_factor(step // self.steps_per_epoch)
+            return recipe.learning_rate_factor(step // self.steps_per_epoch)
 
         def later(step: int) -> float:
-            return scheduled(step) if step >= self.recipe.pose_first_steps else 0.0
+            return scheduled(step) if step >= recipe.pose_first_steps else 0.0
 
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, [later, later, scheduled])
+        rates = [later] * len(depth) + [scheduled] * len(others)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rates)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _decoders(self) -> list[nn.Module]:
+        return [part for name, part in self.network.named_children() if name != "encoder"]
+
+    def _groups(self, part: nn.Module, factor: float = 1.0) -> list[dict[str, Any]]:
+        """Return the parameter groups of a part that learns at ``factor`` times the rate."""
+        rate = self.recipe.learning_rate * factor
+        if self.recipe.optimizer == "muon":
+            groups = muon_groups(part, rate, 0.0)
+        else:
+            groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": rate}]
+        return [group for group in groups if group["params"]]
 
     def _load_start(self) -> None:
         recipe = self.recipe
@@ -167,6 +176,11 @@ class RecipeModule(SelfSupervisedModule):
             motion = part_of(state, "motion")
             if motion:
                 load_what_fits(self.motion, motion, path)
+            elif recipe.imagenet is None:
+                # Nobody has taught them anything: better to know edges than nothing.
+                for encoder in self.motion.modules():
+                    if isinstance(encoder, ResNetEncoder):
+                        encoder.load_tiled(self.network.encoder.state_dict())
 
 
 def _predicting_network(recipe: Recipe) -> JointNetwork:
