@@ -34,6 +34,8 @@ NOMINAL_COVERAGE = 0.683
 RANGE_EDGES_M = tuple(np.arange(0.0, 10.5, 0.5).tolist())
 SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
 AUSE_PIXELS = 20_000
+SERIES_ERRORS = ("abs_rel", "rmse", "d1")
+"""What the report keeps of every frame; two reports are compared by these."""
 
 
 class MeanErrors:
@@ -74,8 +76,9 @@ class DepthScore:
         """Score one frame.
 
         Returns:
-            ``abs_rel``, ``online_abs_rel`` and ``ideal_scale`` (the frame's own, which nobody knew
-            online); NaN where there is none.
+            The errors in ``SERIES_ERRORS``, with ``online_`` before the name for the scale learnt
+            online, and ``ideal_scale`` (the frame's own, which nobody knew online); NaN where
+            there is none.
         """
         ones = np.ones_like(truth_m)
         self.floor_median.add(evaluate_depth(truth_m, ones, align="median"))
@@ -93,11 +96,11 @@ class DepthScore:
             self.without_scale += 1
         self.median.add(median)
         self.online.add(online)
-        return {
-            "abs_rel": median.abs_rel if median else float("nan"),
-            "online_abs_rel": online.abs_rel if online else float("nan"),
-            "ideal_scale": ideal,
-        }
+        row = {"ideal_scale": ideal}
+        for name in SERIES_ERRORS:
+            row[name] = getattr(median, name) if median else float("nan")
+            row[f"online_{name}"] = getattr(online, name) if online else float("nan")
+        return row
 
     def _add_profile(self, truth_m: Float, depth: Float) -> float:
         """Add to the contrast and to the error by range.
