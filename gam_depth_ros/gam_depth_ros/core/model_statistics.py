@@ -71,16 +71,18 @@ class FeatureStatistics:
         basis: K×C orthonormal axes, row by row.
         variances: K variances along them.
         residual: Mean square of what is left beside the axes, summed over channels.
+        scale: Features are compared as arsinh(f / scale).
     """
 
     mean: bytes
     basis: bytes
     variances: tuple[float, ...]
     residual: float
+    scale: float
 
     def __post_init__(self) -> None:
-        if not self.variances or min(*self.variances, self.residual, math.inf) <= 0:
-            raise ValueError(f"variances {self.variances} and {self.residual}, not all above zero")
+        if not self.variances or min(*self.variances, self.residual, self.scale) <= 0:
+            raise ValueError(f"variances {self.variances}, not all above zero")
         if not self.mean or len(self.basis) != len(self.mean) * len(self.variances):
             raise ValueError(
                 f"{len(self.basis)} bytes of axes for {len(self.variances)} axes of "
@@ -93,13 +95,15 @@ class FeatureStatistics:
         basis: npt.NDArray[np.floating],
         variances: npt.NDArray[np.floating],
         residual: float,
+        scale: float,
     ) -> FeatureStatistics:
-        """Pack a C mean, a K×C basis, its K variances and the rest's mean square."""
+        """Pack a C mean, a K×C basis, its K variances, the rest's mean square, the scale."""
         return FeatureStatistics(
             mean=mean.astype("<f2").tobytes(),
             basis=basis.astype("<f2").tobytes(),
             variances=tuple(_rounded(value) for value in variances),
             residual=_rounded(residual),
+            scale=_rounded(scale),
         )
 
     def mean_array(self) -> npt.NDArray[np.float32]:
@@ -189,6 +193,7 @@ def _features_to_json(features: FeatureStatistics) -> dict[str, Any]:
         "basis": base64.b64encode(features.basis).decode(),
         "variances": list(features.variances),
         "residual": features.residual,
+        "scale": features.scale,
     }
 
 
@@ -198,6 +203,7 @@ def _features_from(data: dict[str, Any]) -> FeatureStatistics:
         basis=base64.b64decode(data["basis"], validate=True),
         variances=_floats(data["variances"]),
         residual=float(data["residual"]),
+        scale=float(data["scale"]),
     )
 
 
