@@ -19,7 +19,7 @@ from torch.nn import functional
 from gam_depth_ros.core.config import EngineConfig
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.model_file import default_model_path
-from gam_depth_ros.core.prediction import predict
+from gam_depth_ros.core.prediction import calibrated, predict
 from gam_depth_ros.core.preprocessing import prepare
 from gam_depth_training.file_digest import file_digest
 from gam_depth_training.label_maps import LabelMap, label_map
@@ -80,8 +80,8 @@ class OnnxModelSegmenter:
     def __call__(self, rgb: npt.NDArray[np.uint8]) -> tuple[Labels, Confidence]:
         """See Segmenter."""
         spec = self._engine.spec
-        output = self._engine.run(prepare(rgb, spec.input_size_hw))
-        result = predict(output, spec, (rgb.shape[0], rgb.shape[1]), depth=False, sigma=False)
+        output = calibrated(self._engine.run(prepare(rgb, spec.input_size_hw)), spec)
+        result = predict(output, (rgb.shape[0], rgb.shape[1]), depth=False, sigma=False)
         unlabelled = result.labels == spec.labels.unlabelled_id
         return np.where(unlabelled, IGNORED_LABEL, result.labels), result.label_confidence
 

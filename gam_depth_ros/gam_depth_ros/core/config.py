@@ -11,6 +11,7 @@ from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
 from gam_depth_ros.core.setting import in_order, setting, validate
 from gam_depth_ros.core.temporal_config import TemporalConfig
+from gam_depth_ros.core.uncertainty_config import UncertaintyConfig
 
 __all__ = [
     "EngineConfig",
@@ -18,6 +19,7 @@ __all__ = [
     "RegistrationConfig",
     "ScaleConfig",
     "TemporalConfig",
+    "UncertaintyConfig",
 ]
 
 
@@ -47,6 +49,7 @@ class PipelineConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     pairing_slop_s: float = setting(
         0.02,

@@ -91,13 +91,18 @@ class Perception:
             ``network_depth``, without the scale's own uncertainty; always finite.
         depth_m: H×W float32 metres; NaN while the scale is unknown.
         sigma_m: H×W float32 metres, half-width of the 68.3 % interval of ``depth_m``;
-            NaN where ``depth_m`` is NaN.
+            NaN where ``depth_m`` is NaN. Errors are relative: sigma_m / depth_m is the half-width
+            of the interval of log depth, and a factor f on it means from depth_m·exp(-f·sigma_m /
+            depth_m) to depth_m·exp(f·sigma_m / depth_m).
         labels: H×W uint8 ids of the model's label set.
         label_confidence: H×W float32, 0 to 1.
         source: H×W uint8, SOURCE_NONE where ``depth_m`` is NaN, else where it came from.
         scale: The scale used.
         stage_ms: Milliseconds spent per stage: preprocess, engine, resize, scale.
         notes: One-line remarks, for example why a reference was refused.
+        interval_90: Factor on ``sigma_m`` (or ``network_sigma_log``) to the half-width of the 90 %
+            interval: errors have heavier tails than a normal law's 1.645.
+        interval_95: Factor to that of the 95.4 % interval, a normal law's two sigma.
     """
 
     stamp_ns: int
@@ -113,3 +118,5 @@ class Perception:
     scale: ScaleState
     stage_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    interval_90: float = 1.645
+    interval_95: float = 2.0

@@ -15,7 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.model_calibration import ConfidenceCalibration, SigmaCalibration
 from gam_depth_ros.core.model_statistics import ModelStatistics
+
+__all__ = [
+    "FORMAT_VERSION",
+    "INPUT_NAME",
+    "METADATA_KEY",
+    "OPTIONAL_OUTPUTS",
+    "REQUIRED_OUTPUTS",
+    "ConfidenceCalibration",
+    "ModelContractError",
+    "ModelSpec",
+    "NetworkOutput",
+    "SigmaCalibration",
+]
 
 METADATA_KEY = "gam_depth_model_spec"
 FORMAT_VERSION = 1
@@ -36,7 +50,7 @@ class NetworkOutput:
         depth: H×W float32, up to scale, positive.
         sigma: H×W float32, half-width of the 68.3 % interval of log depth, before calibration.
         label: H×W uint8 ids.
-        label_confidence: H×W float32, 0 to 1.
+        label_confidence: H×W float32, 0 to 1, before calibration.
         features: C float32 pooled features, None where the model gives none.
     """
 
@@ -45,23 +59,6 @@ class NetworkOutput:
     label: npt.NDArray[np.uint8]
     label_confidence: npt.NDArray[np.float32]
     features: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class SigmaCalibration:
-    """Factors from the network's sigma to the half-width of an interval of log depth.
-
-    Attributes:
-        k68: Factor to the 68.3 % interval.
-        k90: Factor to the 90 % interval.
-        k95: Factor to the 95.4 % interval.
-        data: Name of the data the factors were fitted on; empty while uncalibrated.
-    """
-
-    k68: float = 1.0
-    k90: float = 1.645
-    k95: float = 2.0
-    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +71,7 @@ class ModelSpec:
         labels: The label set of the ``label`` output.
         depth_range: Smallest and largest value the ``depth`` output can take.
         sigma_calibration: From ``sigma`` to intervals.
+        confidence_calibration: From ``label_confidence`` to the share of right labels.
         training: Provenance: config hash, data, commit, command, date.
         licence: SPDX identifier or a line on terms.
         outputs: Output names present in the file.
@@ -91,6 +89,7 @@ class ModelSpec:
     outputs: tuple[str, ...] = REQUIRED_OUTPUTS
     format_version: int = FORMAT_VERSION
     statistics: ModelStatistics | None = None
+    confidence_calibration: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
 
     def to_json(self) -> str:
         """Return the spec as the JSON text stored under ``METADATA_KEY``."""
@@ -102,15 +101,15 @@ class ModelSpec:
                 "outputs": list(self.outputs),
                 "depth_range": list(self.depth_range),
                 "labels": self.labels.to_json(),
-                "sigma_calibration": {
-                    "k68": self.sigma_calibration.k68,
-                    "k90": self.sigma_calibration.k90,
-                    "k95": self.sigma_calibration.k95,
-                    "data": self.sigma_calibration.data,
-                },
+                "sigma_calibration": self.sigma_calibration.to_json(),
                 "training": self.training,
                 "licence": self.licence,
                 # Left out where there are none, so that older releases read the same text.
+                **(
+                    {"confidence_calibration": self.confidence_calibration.to_json()}
+                    if self.confidence_calibration.share
+                    else {}
+                ),
                 **({} if self.statistics is None else {"statistics": self.statistics.to_json()}),
             },
             sort_keys=True,
@@ -166,17 +165,11 @@ def _spec_from(data: dict[str, Any]) -> ModelSpec:
         input_size_hw=(height, width),
         labels=LabelSet.from_json(data["labels"]),
         depth_range=(low, high),
-        sigma_calibration=_calibration_from(data["sigma_calibration"]),
+        sigma_calibration=SigmaCalibration.from_json(data["sigma_calibration"]),
         training={str(key): str(value) for key, value in data["training"].items()},
         licence=str(data["licence"]),
         outputs=outputs,
         format_version=int(data["format_version"]),
         statistics=None if statistics is None else ModelStatistics.from_json(statistics),
+        confidence_calibration=ConfidenceCalibration.from_json(data.get("confidence_calibration")),
     )
-
-
-def _calibration_from(data: dict[str, Any]) -> SigmaCalibration:
-    k68, k90, k95 = (float(data[name]) for name in ("k68", "k90", "k95"))
-    if not 0.0 < k68 <= k90 <= k95 < math.inf:
-        raise ValueError(f"sigma factors {k68}, {k90}, {k95}, which do not rise above zero")
-    return SigmaCalibration(k68, k90, k95, str(data["data"]))

@@ -13,13 +13,20 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.coverage_tracking import CoverageTracker, coverage_of
 from gam_depth_ros.core.engine import Engine, EngineError, OnnxEngine
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, Frame, Perception, ScaleState
 from gam_depth_ros.core.image_layout import ImageError, check_size
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.model_spec import NetworkOutput
 from gam_depth_ros.core.pairing import reference_problem
-from gam_depth_ros.core.prediction import Prediction, empty_float, empty_ids, predict
+from gam_depth_ros.core.prediction import (
+    Prediction,
+    calibrated,
+    empty_float,
+    empty_ids,
+    predict,
+)
 from gam_depth_ros.core.preprocessing import prepare
 from gam_depth_ros.core.scale_alignment import make_scale_source
 
@@ -81,7 +88,8 @@ class Outputs:
 class PerceptionPipeline:
     """Turns camera frames into metric depth with uncertainty and labels.
 
-    Only the scale is remembered from frame to frame. :meth:`process` is for one thread at a time;
+    Only the scale, and how well sigma covered references, are remembered from frame to frame.
+    :meth:`process` is for one thread at a time;
     :meth:`reset` and :meth:`configure` may be called from another.
 
     Args:
@@ -100,6 +108,7 @@ class PerceptionPipeline:
         self._config = config or PipelineConfig()
         self._timer = timer
         self._scale = make_scale_source(self._config.scale)
+        self._coverage = CoverageTracker(self._config.uncertainty)
         self._scale_lock = threading.Lock()
         self._last_stamp_ns = 0
 
@@ -120,12 +129,14 @@ class PerceptionPipeline:
                 self._scale.configure(config.scale)
             else:
                 self._scale = make_scale_source(config.scale)
+            self._coverage.configure(config.uncertainty)
             self._config = config
 
     def reset(self) -> None:
-        """Forget the scale."""
+        """Forget the scale, and what was learnt of sigma."""
         with self._scale_lock:
             self._scale.reset()
+            self._coverage.reset()
             self._last_stamp_ns = 0
 
     def process(self, frame: Frame, outputs: Outputs | None = None) -> Perception:
@@ -149,12 +160,18 @@ class PerceptionPipeline:
         times_ns = [self._timer()]
         batch = prepare(frame.rgb, self._engine.spec.input_size_hw)
         times_ns.append(self._timer())
-        output = self._run(batch)
+        raw_output = self._run(batch)
+        with self._scale_lock:
+            gains = self._coverage.gains(frame.stamp_ns)
+        output = calibrated(raw_output, self._engine.spec, gains.sigma)
         times_ns.append(self._timer())
         prediction = self._predict(output, frame, outputs)
         times_ns.append(self._timer())
         scale, scale_notes = self._scale_of(frame, prediction, config)
         depth_m, sigma_m = _metric(prediction, scale, config, outputs)
+        intervals = gains.intervals(self._engine.spec.sigma_calibration)
+        if not scale_notes:
+            self._learn_coverage(frame, output, scale, intervals)
         times_ns.append(self._timer())
         return Perception(
             stamp_ns=frame.stamp_ns,
@@ -170,6 +187,8 @@ class PerceptionPipeline:
             scale=scale,
             stage_ms=dict(zip(STAGES, (np.diff(times_ns) / 1e6).tolist(), strict=True)),
             notes=(*notes, *scale_notes),
+            interval_90=intervals[0],
+            interval_95=intervals[1],
         )
 
     def _run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
@@ -190,7 +209,6 @@ class PerceptionPipeline:
         """Bring to the picture's size what is wanted, and depth if the scale learns from it."""
         return predict(
             output,
-            self._engine.spec,
             frame.rgb.shape[:2],
             depth=outputs.network_depth or outputs.needs_depth or frame.reference is not None,
             sigma=outputs.needs_sigma,
@@ -221,6 +239,20 @@ class PerceptionPipeline:
                 if problem is not None:
                     notes.append(problem)
         return scale, notes
+
+    def _learn_coverage(
+        self, frame: Frame, output: NetworkOutput, scale: ScaleState, intervals: tuple[float, float]
+    ) -> None:
+        """Learn how much of an accepted reference the intervals of this frame covered."""
+        config = self._config
+        limits_m = config.min_depth_m, config.max_depth_m
+        with self._scale_lock:
+            if not scale.known:
+                self._coverage.reset()
+            elif frame.reference is not None and config.scale.source == "median_reference":
+                reference_m = frame.reference.depth_m
+                covered = coverage_of(reference_m, output, scale, limits_m, intervals)
+                self._coverage.update(frame.stamp_ns, covered)
 
 
 def _check(frame: Frame) -> None:
@@ -262,9 +294,10 @@ def _metric(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return depth_m and sigma_m; NaN while the scale is unknown, empty where not wanted.
 
-    sigma_m = depth_m · sqrt((k68·sigma)² + scale.sigma_log²). Linear in depth, where the exact
-    half-width of the interval would be depth · sinh(s): to a reader sigma_m / depth_m is then the
-    log sigma again, which is what fusion and evaluation need, and for s = 0.3 they differ by 1.5 %.
+    sigma_m = depth_m · sqrt(sigma² + scale.sigma_log²), the network's sigma calibrated. Linear in
+    depth, where the exact half-width of the interval would be depth · sinh(s): to a reader
+    sigma_m / depth_m is then the log sigma again, which is what fusion and evaluation need, and for
+    s = 0.3 they differ by 1.5 %.
     """
     if not outputs.needs_depth:
         return empty_float(), empty_float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ class Prediction:
         depth: H×W float32, up to scale, positive.
         sigma_log: H×W float32, calibrated half-width of the 68.3 % interval of log depth.
         labels: H×W uint8 ids.
-        label_confidence: H×W float32, 0 to 1.
+        label_confidence: H×W float32, 0 to 1, calibrated share of right labels.
     """
 
     depth: npt.NDArray[np.float32]
@@ -38,9 +38,30 @@ def empty_ids() -> npt.NDArray[np.uint8]:
     return np.empty((0, 0), np.uint8)
 
 
+def calibrated(output: NetworkOutput, spec: ModelSpec, sigma_gain: float = 1.0) -> NetworkOutput:
+    """Return the output with sigma and confidence that mean what they say.
+
+    At the network's size, where it costs a fraction of what it would at the picture's.
+
+    Args:
+        output: One inference, h×w arrays.
+        spec: The model's contract, which carries both calibrations.
+        sigma_gain: Factor on the calibrated sigma, learnt on the run.
+
+    Returns:
+        The same depth and labels; ``sigma`` is the half-width of the 68.3 % interval of log depth
+        without the scale's part, ``label_confidence`` the share of right labels to expect.
+    """
+    half_width = spec.sigma_calibration.half_width(output.sigma, output.depth)
+    return replace(
+        output,
+        sigma=half_width if sigma_gain == 1.0 else half_width * np.float32(sigma_gain),
+        label_confidence=spec.confidence_calibration.calibrated(output.label_confidence),
+    )
+
+
 def predict(
     output: NetworkOutput,
-    spec: ModelSpec,
     size_hw: tuple[int, int],
     *,
     depth: bool = True,
@@ -48,21 +69,19 @@ def predict(
     labels: bool = True,
     confidence: bool = True,
 ) -> Prediction:
-    """Bring a network output to the picture's size and apply the sigma calibration.
+    """Bring a calibrated network output to the picture's size.
 
     Args:
-        output: One inference, h×w arrays.
-        spec: The model's contract; its ``k68`` turns ``sigma`` into the 68.3 % half-width.
+        output: From :func:`calibrated`.
         size_hw: Height and width of the picture, pixels.
         depth: Whether depth is wanted.
         sigma: Whether sigma is wanted.
         labels: Whether labels are wanted.
         confidence: Whether the labels' confidence is wanted.
     """
-    k68 = np.float32(spec.sigma_calibration.k68)
     return Prediction(
         depth=to_image_size(output.depth, size_hw) if depth else empty_float(),
-        sigma_log=to_image_size(output.sigma * k68, size_hw) if sigma else empty_float(),
+        sigma_log=to_image_size(output.sigma, size_hw) if sigma else empty_float(),
         labels=to_image_size(output.label, size_hw, nearest=True) if labels else empty_ids(),
         label_confidence=(
             to_image_size(output.label_confidence, size_hw) if confidence else empty_float()
