@@ -28,7 +28,7 @@ from gam_depth_training.config import (
     TrainingConfig,
     load_config,
 )
-from gam_depth_training.export import compress_weights, fuse_batch_norm
+from gam_depth_training.export import fuse_batch_norm
 from gam_depth_training.fit import RunningMean, fit
 from gam_depth_training.module import SupervisedModule, supervised_terms, weighted_total
 from gam_depth_training.networks import JointNetwork
@@ -230,22 +230,3 @@ def test_calibration_of_a_known_laplace_is_one():
     calibration = fit_calibration(draws, "drawn")
     assert calibration.k68 == pytest.approx(1.0, abs=0.02)
     assert calibration.k90 == pytest.approx(np.log(10) / 1.149, abs=0.03)
-
-
-def test_compressing_keeps_every_weight_within_half_a_step():
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weight = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 6, 6])],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    model = compress_weights(helper.make_model(graph))
-    onnx.checker.check_model(model)
-    stored = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-    restored = stored["w_int8"].astype(np.float32) * stored["w_scale"]
-    assert np.all(np.abs(restored - weight) <= 0.5001 * stored["w_scale"])

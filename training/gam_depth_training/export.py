@@ -29,6 +29,7 @@ from gam_depth_ros.core.model_spec import (
     ModelSpec,
 )
 from gam_depth_training.networks import LAPLACE_68, JointNetwork
+from gam_depth_training.weight_rounding import round_to_int8
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,7 @@ def forget_machine(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store convolution weights as int8 with one scale per output channel.
+    """Store convolution weights as int8 with one scale per output channel, see round_to_int8.
 
     A Cast and a Mul restore float32; ONNX Runtime folds both when it loads the file, so running
     costs nothing and needs no int8 kernels.
@@ -174,13 +175,12 @@ def compress_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         if initializer.name not in weights:
             continue
         values = numpy_helper.to_array(initializer).astype(np.float32)
-        largest = np.abs(values).reshape(len(values), -1).max(axis=1)
-        scale = np.maximum(largest / 127.0, 1e-12).reshape(-1, 1, 1, 1).astype(np.float32)
+        steps, scale = round_to_int8(values)
         name = initializer.name
         model.graph.initializer.remove(initializer)
         model.graph.initializer.extend(
             [
-                numpy_helper.from_array(np.rint(values / scale).astype(np.int8), f"{name}_int8"),
+                numpy_helper.from_array(steps, f"{name}_int8"),
                 numpy_helper.from_array(scale, f"{name}_scale"),
             ]
         )
