@@ -107,7 +107,7 @@ class KeepLast(Checkpoint):
         """Save after every so many steps, and after the last one."""
         step = trainer.global_step
         if step % self.every_steps == 0 or step == trainer.max_steps:
-            trainer.save_checkpoint(self.path)
+            trainer.save_checkpoint(self.path, weights_only=False)  # optimiser and loops too
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -191,4 +191,5 @@ def _fit_stage(
         DataLoader(batches, batch_size=None, num_workers=config.loader_workers),
         DataLoader(ValidationBatches(held_out, stage.size_hw, stage.batch_size), batch_size=None),
         ckpt_path=str(last) if last.exists() else None,
+        weights_only=True,  # a checkpoint from outside must not run code
     )
