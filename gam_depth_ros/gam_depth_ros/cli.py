@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from gam_depth_ros import __version__, cli_demo, cli_evaluate, cli_replay, cli_robustness
+from gam_depth_ros import (
+    __version__,
+    cli_compare,
+    cli_demo,
+    cli_evaluate,
+    cli_replay,
+    cli_robustness,
+)
 from gam_depth_ros.cli_common import err_console, out_console
 
 app = typer.Typer(
@@ -19,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(cli_replay.replay)
 app.command()(cli_evaluate.evaluate)
+app.command()(cli_compare.compare)
 app.command()(cli_robustness.robustness)
 app.command()(cli_demo.demo)
 
