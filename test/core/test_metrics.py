@@ -12,9 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from gam_depth_ros.core.metrics import (
     DepthErrors,
-    ause,
     confusion_matrix,
-    coverage,
     depth_errors,
     evaluate_depth,
     flip_average,
@@ -169,43 +167,8 @@ def test_scores_of_nothing_are_nan():
     assert not empty.any()
     assert math.isnan(mean_iou(empty))
     assert math.isnan(pixel_accuracy(empty))
-    assert math.isnan(coverage(np.array([np.nan]), np.ones(1)))
-    assert ause(np.array([np.nan]), np.ones(1)) is None
 
 
 def test_predicted_ids_without_a_class_are_refused():
     with pytest.raises(ValueError, match="got predicted ids 1 to 40, expected 0 to 12"):
         confusion_matrix(np.array([1, 2]), np.array([1, 40]), 13)
-
-
-def test_coverage_counts_both_sides_and_skips_the_unknown():
-    error = np.array([-1.0, 0.5, 2.0, 1.0, np.nan])
-    sigma = np.array([1.0, 1.0, 1.0, np.nan, 1.0])
-    assert coverage(error, sigma) == pytest.approx(2 / 3)
-    assert coverage(error, sigma, k=2.0) == 1.0
-
-
-def test_coverage_of_a_gaussian_is_nominal():
-    error = np.random.default_rng(0).normal(0, 2, 100_000)
-    assert coverage(error, np.full(100_000, 2.0)) == pytest.approx(0.683, abs=0.005)
-
-
-def test_a_perfect_ranking_has_no_sparsification_error():
-    error = np.random.default_rng(0).exponential(1, 1000)
-    score = ause(error, 3 * error)
-    assert score.ause == pytest.approx(0, abs=1e-12)
-    assert score.aurg > 0.3
-
-
-def test_a_blind_ranking_gains_nothing_and_a_reversed_one_loses():
-    rng = np.random.default_rng(0)
-    error = rng.exponential(1, 20_000)
-    assert ause(error, rng.random(20_000)).aurg == pytest.approx(0, abs=0.1)
-    assert ause(error, -error).aurg < -0.3
-
-
-def test_sparsification_is_hand_computed():
-    # Two steps over errors 4, 2 (mean 3): by uncertainty the 2 goes first, leaving 4.
-    score = ause(np.array([4.0, 2.0]), np.array([0.1, 0.9]), intervals=2)
-    assert score.ause == pytest.approx(((3 - 3) + (4 - 2)) / 2)
-    assert score.aurg == pytest.approx(3 - (3 + 4) / 2)

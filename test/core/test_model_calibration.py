@@ -14,7 +14,6 @@ from tiny_model import SIGMA, tiny_depth, write_tiny_model
 
 from gam_depth_ros.core.config import PipelineConfig, UncertaintyConfig
 from gam_depth_ros.core.coverage_tracking import (
-    LEVELS,
     CoverageTracker,
     IntervalGains,
     coverage_of,
@@ -23,7 +22,7 @@ from gam_depth_ros.core.coverage_tracking import (
 )
 from gam_depth_ros.core.frame import Frame, ReferenceDepth, ScaleState
 from gam_depth_ros.core.labels import NYU13
-from gam_depth_ros.core.model_calibration import ConfidenceCalibration, Curve
+from gam_depth_ros.core.model_calibration import LEVELS, ConfidenceCalibration, Curve
 from gam_depth_ros.core.model_spec import (
     ModelContractError,
     ModelSpec,

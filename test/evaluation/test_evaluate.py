@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from recording_maker import HEIGHT, WIDTH, make_sequence, truth_mm
 from rosbags.rosbag2 import Reader
-from tiny_model import SIGMA
 
 from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
@@ -217,12 +216,14 @@ def test_sigma_before_the_scale_is_known_counts_as_much_as_after(
     uncertainty = evaluate(open_recording(sequence), pipeline).report["uncertainty"]
     covered = []
     for frame in open_recording(sequence).frames():
-        depth = pipeline.process(frame).network_depth
+        seen = pipeline.process(frame)
+        depth = seen.network_depth
         assert frame.reference is not None
         truth_m = frame.reference.depth_m
         known = np.isfinite(truth_m)
         aligned = depth[known] * (np.median(truth_m[known]) / np.median(depth[known]))
-        covered.append(np.mean(np.abs(aligned - truth_m[known]) <= SIGMA * aligned))
+        off = np.abs(np.log(aligned / truth_m[known]))
+        covered.append(np.mean(off <= seen.network_sigma_log[known]))
     assert uncertainty["frames"] == len(covered) == 6
     assert uncertainty["coverage_1sigma"]["per_frame_median"] == pytest.approx(np.mean(covered))
 

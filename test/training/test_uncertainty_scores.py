@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gam_depth_ros.core.uncertainty_metrics import METRICS
 from gam_depth_training import uncertainty_scores
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.sparsification_figure import draw_sparsification
@@ -19,13 +20,11 @@ from gam_depth_training.uncertainty import (
     flip_uncertainty,
 )
 from gam_depth_training.uncertainty_scores import (
-    METRICS,
     Pixels,
     UncertaintyScore,
     conformal_factor,
     covered,
-    interval_score,
-    sparsification_curves,
+    mean_interval_score,
 )
 
 CLIP_M = (0.1, 10.0)
@@ -38,58 +37,8 @@ def _pixels(count: int = 4000, seed: int = 0) -> Pixels:
     return Pixels(truth, truth * np.exp(rng.laplace(0.0, spread)), spread)
 
 
-def _ordered(pixels: Pixels, metric: str, order: np.ndarray) -> Pixels:
-    """Give the pixels a sigma by which the metric takes them in this order, largest first."""
-    # Metres go by sigma times depth.
-    sigma = order / pixels.depth_m if metric == "rmse" else order
-    return Pixels(pixels.truth_m, pixels.depth_m, sigma)
-
-
-def _true_order(pixels: Pixels, metric: str) -> np.ndarray:
-    error = np.abs(pixels.depth_m - pixels.truth_m)
-    if metric == "one_minus_d1":
-        return np.abs(np.log(pixels.depth_m / pixels.truth_m))
-    return error / pixels.truth_m if metric == "abs_rel" else error
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_the_true_order_has_no_ause_and_the_reverse_loses_to_chance(metric):
-    pixels = _pixels()
-    order = _true_order(pixels, metric)
-    best = sparsification_curves(_ordered(pixels, metric, order), metric)
-    worst = sparsification_curves(_ordered(pixels, metric, 1.0 / (order + 1e-9)), metric)
-    assert best.ause == pytest.approx(0.0, abs=1e-9)
-    assert worst.aurg < 0 < best.aurg
-    assert worst.ause > 0
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_random_order_gains_nothing_and_the_true_spread_lies_between(metric):
-    pixels = _pixels(20_000)
-    random = np.random.default_rng(1).random(20_000)
-    chance = sparsification_curves(_ordered(pixels, metric, random), metric)
-    spread = sparsification_curves(pixels, metric)
-    scale = chance.by_uncertainty[0]
-    assert abs(chance.aurg) < 0.03 * scale
-    assert chance.ause > 0.3 * scale
-    assert 0 < spread.ause < chance.ause
-    assert spread.aurg > 0.1 * scale
-
-
-def test_curves_are_the_metrics_of_what_is_left():
-    truth = np.array([1.0, 1.0, 1.0, 1.0])
-    pixels = Pixels(truth, np.array([1.1, 1.2, 1.3, 1.4]), np.array([4.0, 3.0, 2.0, 1.0]))
-    expected = {
-        "abs_rel": ([0.25, 0.35], [0.25, 0.15]),
-        "rmse": (np.sqrt([0.075, 0.125]), np.sqrt([0.075, 0.025])),
-        "one_minus_d1": ([0.5, 1.0], [0.5, 0.0]),
-    }
-    for metric, (by_uncertainty, by_error) in expected.items():
-        curves = sparsification_curves(pixels, metric, intervals=2)
-        np.testing.assert_allclose(curves.by_uncertainty, by_uncertainty, atol=1e-12)
-        np.testing.assert_allclose(curves.by_error, by_error, atol=1e-7)
-    with pytest.raises(ValueError, match="got metric 'd2', expected one of abs_rel"):
-        sparsification_curves(pixels, "d2")
+def _widened(pixels: Pixels, factor: float) -> Pixels:
+    return Pixels(pixels.truth_m, pixels.depth_m, factor * pixels.sigma_log)
 
 
 def test_a_constant_gains_nothing_though_errors_grow_down_the_picture():
@@ -107,7 +56,7 @@ def test_an_honest_sigma_covers_what_it_promises_and_any_factor_on_it_is_undone(
     # The spread is Laplace's b: 68.3 % lie within 1.149 b.
     assert factor == pytest.approx(-math.log(1 - 0.683), rel=0.04)
     assert covered(held_out, factor) == pytest.approx(0.683, abs=0.02)
-    wider = [_ordered(pixels, "abs_rel", 7 * pixels.sigma_log) for pixels in fitted]
+    wider = [_widened(pixels, 7.0) for pixels in fitted]
     assert conformal_factor(wider) == pytest.approx(factor / 7)
     assert math.isnan(conformal_factor([]))
     assert math.isnan(covered([], 1.0))
@@ -131,8 +80,8 @@ def test_of_two_that_cover_the_same_the_interval_score_tells_the_one_that_knows(
 def test_the_interval_score_is_the_width_and_what_lies_outside():
     pixels = Pixels(np.ones(2), np.exp(np.array([0.1, -0.5])), np.array([0.1, 0.1]))
     # Half-widths of 0.2; the second truth lies 0.3 outside, which costs 2/(1 - 0.5) times as much.
-    assert interval_score([pixels], 2.0, level=0.5) == pytest.approx((0.4 + 0.4 + 4 * 0.3) / 2)
-    assert math.isnan(interval_score([], 1.0))
+    assert mean_interval_score([pixels], 2.0, level=0.5) == pytest.approx((0.4 + 0.4 + 4 * 0.3) / 2)
+    assert math.isnan(mean_interval_score([], 1.0))
 
 
 def test_the_factor_comes_from_the_first_half_of_each_room_and_coverage_from_the_second():

@@ -94,7 +94,7 @@ def _methods(weights: Path, photometric_weights: Path | None) -> dict[str, Metho
 
 
 def _plain(scores: Mapping[str, UncertaintyScore]) -> dict[str, object]:
-    from gam_depth_training.uncertainty_scores import METRICS
+    from gam_depth_ros.core.uncertainty_metrics import METRICS
 
     return {
         name: {

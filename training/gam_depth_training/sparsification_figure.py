@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from gam_depth_training.uncertainty_scores import METRICS, UncertaintyScore
+from gam_depth_ros.core.uncertainty_metrics import METRICS
+from gam_depth_training.uncertainty_scores import UncertaintyScore
 
 _TITLES = {"abs_rel": "AbsRel", "rmse": "RMSE, m", "one_minus_d1": "1 − δ1"}
 

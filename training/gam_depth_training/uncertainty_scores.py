@@ -1,7 +1,7 @@
-"""Whether an uncertainty knows where the errors are, and how large: pure functions and a sum.
+"""Whether an uncertainty knows where the errors are, and how large: core's scores, summed up.
 
-Sparsification as in Ilg et al. 2018 and Poggi et al. 2020, per picture and averaged over pictures;
-coverage after one global conformal factor (Vovk et al. 2005).
+Sparsification per picture and averaged over pictures; coverage after one global conformal factor
+(Vovk et al. 2005).
 """
 
 from __future__ import annotations
@@ -13,18 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gam_depth_ros.core.metrics import coverage, median_scale, sparsification_curve
+from gam_depth_ros.core.metrics import median_scale
+from gam_depth_ros.core.model_calibration import LEVELS
+from gam_depth_ros.core.uncertainty_metrics import (
+    METRICS,
+    SparsificationCurves,
+    coverage,
+    interval_score,
+    sparsification_curves,
+)
 
 Floats = npt.NDArray[Any]
 
-METRICS = ("abs_rel", "rmse", "one_minus_d1")
-INTERVALS = 50
-LEVEL = 0.683
+LEVEL = LEVELS[0]
 # Pixels of each picture that are ranked, drawn at random: ties are then broken at random too.
 PIXELS = 20_000
 # Of these so many are kept for the factor and its coverage, which look at all pictures at once.
 PIXELS_KEPT = 4000
-_D1 = 1.25
 # Half-widths of log depth below it count as this: the middle of a mirrored picture agrees exactly.
 _LEAST_SIGMA = 1e-6
 
@@ -47,29 +52,6 @@ class Pixels:
         """Return the first ``count`` of the pixels, copied."""
         arrays = (self.truth_m, self.depth_m, self.sigma_log)
         return Pixels(*(array[:count].copy() for array in arrays))
-
-
-@dataclass(frozen=True)
-class Curves:
-    """How a metric falls while the least sure pixels are removed.
-
-    Attributes:
-        by_uncertainty: INTERVALS values of the metric; entry i is for i/INTERVALS removed.
-        by_error: The same with the largest errors removed: no order does better.
-    """
-
-    by_uncertainty: Floats
-    by_error: Floats
-
-    @property
-    def ause(self) -> float:
-        """Area between the two, in the metric's unit; 0 is a perfect order."""
-        return float(np.mean(self.by_uncertainty - self.by_error))
-
-    @property
-    def aurg(self) -> float:
-        """Area gained on a random order, in the metric's unit; about 0 for a random one."""
-        return float(np.mean(self.by_uncertainty[0] - self.by_uncertainty))
 
 
 def aligned_pixels(
@@ -103,35 +85,6 @@ def aligned_pixels(
     )
 
 
-def sparsification_curves(pixels: Pixels, metric: str, intervals: int = INTERVALS) -> Curves:
-    """Remove pixels by uncertainty and by error, and follow a metric.
-
-    Relative metrics go by sigma of log depth; RMSE, whose errors are metres, by sigma times depth.
-
-    Args:
-        pixels: Of one picture.
-        metric: One of METRICS.
-        intervals: Steps of the curves.
-
-    Raises:
-        ValueError: another metric.
-    """
-    truth, depth, sigma = pixels.truth_m, pixels.depth_m, pixels.sigma_log
-    if metric == "abs_rel":
-        error = np.abs(depth - truth) / truth
-    elif metric == "rmse":
-        error, sigma = (depth - truth) ** 2, sigma * depth
-    elif metric == "one_minus_d1":
-        error = (np.maximum(depth / truth, truth / depth) >= _D1).astype(np.float64)
-    else:
-        raise ValueError(f"got metric '{metric}', expected one of {', '.join(METRICS)}")
-    curves = [sparsification_curve(error, order, intervals) for order in (sigma, error)]
-    if metric == "rmse":
-        # Sums of squares may end a rounding error below 0.
-        curves = [np.sqrt(np.maximum(curve, 0.0)) for curve in curves]
-    return Curves(*curves)
-
-
 def conformal_factor(pixels: list[Pixels], level: float = LEVEL) -> float:
     """Return the one factor on sigma at which intervals cover ``level`` of the pixels; NaN of none.
 
@@ -149,21 +102,13 @@ def covered(pixels: list[Pixels], factor: float) -> float:
     return float(np.mean([coverage(_log_error(p), p.sigma_log, factor) for p in pixels]))
 
 
-def interval_score(pixels: list[Pixels], factor: float, level: float = LEVEL) -> float:
-    """Return the mean interval score of ln d ± factor·sigma, in log depth; NaN of no picture.
-
-    The interval's width, and 2/(1 − level) times how far the truth lies outside (Gneiting & Raftery
-    2007, eq. 43): proper, so that the smallest is of the sigma that is right pixel by pixel, where
-    a constant may cover as much.
-    """
+def mean_interval_score(pixels: list[Pixels], factor: float, level: float = LEVEL) -> float:
+    """Return the mean over pictures of the score of ln d ± factor·sigma; NaN of no picture."""
     if not pixels:
         return math.nan
-    scores = []
-    for picture in pixels:
-        half = factor * picture.sigma_log
-        outside = np.maximum(_log_error(picture) - half, 0.0)
-        scores.append(float(np.mean(2 * half + 2 / (1 - level) * outside)))
-    return float(np.mean(scores))
+    return float(
+        np.mean([interval_score(_log_error(p), factor * p.sigma_log, level) for p in pixels])
+    )
 
 
 def _log_error(pixels: Pixels) -> Floats:
@@ -186,7 +131,7 @@ class UncertaintyScore:
         self.clip_m = clip_m
         self._rng = np.random.default_rng(seed)
         self._pixels: dict[str, list[Pixels]] = {}
-        self._curves: dict[str, list[Curves]] = {metric: [] for metric in METRICS}
+        self._curves: dict[str, list[SparsificationCurves]] = {metric: [] for metric in METRICS}
 
     def add(self, truth_m: Floats, depth: Floats, sigma_log: Floats, room: str = "") -> None:
         """Score a picture; all arrays H×W, see :func:`aligned_pixels`."""
@@ -195,17 +140,19 @@ class UncertaintyScore:
             return
         self._pixels.setdefault(room, []).append(pixels.first(PIXELS_KEPT))
         for metric, curves in self._curves.items():
-            curves.append(sparsification_curves(pixels, metric))
+            curves.append(
+                sparsification_curves(pixels.truth_m, pixels.depth_m, pixels.sigma_log, metric)
+            )
 
     @property
     def count(self) -> int:
         """Pictures scored."""
         return sum(len(pixels) for pixels in self._pixels.values())
 
-    def curves(self, metric: str) -> Curves:
+    def curves(self, metric: str) -> SparsificationCurves:
         """Return the mean curves over all pictures; at least one must be scored."""
         seen = self._curves[metric]
-        return Curves(
+        return SparsificationCurves(
             np.mean([curves.by_uncertainty for curves in seen], axis=0),
             np.mean([curves.by_error for curves in seen], axis=0),
         )
@@ -230,7 +177,7 @@ class UncertaintyScore:
             **figures,
             "factor": factor,
             "coverage": covered(held_out, factor),
-            "interval_score": interval_score(held_out, factor),
+            "interval_score": mean_interval_score(held_out, factor),
         }
 
     def _halves(self) -> tuple[list[Pixels], list[Pixels]]:

@@ -19,10 +19,8 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.config import UncertaintyConfig
 from gam_depth_ros.core.frame import ScaleState
+from gam_depth_ros.core.model_calibration import LEVELS
 from gam_depth_ros.core.model_spec import NetworkOutput, SigmaCalibration
-
-LEVELS = (0.683, 0.90, 0.954)
-"""Shares of pixels that the three published intervals promise to cover."""
 
 MIN_PIXELS = 100
 """References with fewer usable pixels on the grid of the network tell nothing."""

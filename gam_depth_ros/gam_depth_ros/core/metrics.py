@@ -1,4 +1,4 @@
-"""Scores: depth, segmentation, uncertainty. Pure functions of truth and prediction.
+"""Scores: depth and segmentation. Pure functions of truth and prediction.
 
 Depth follows the protocol of the indoor self-supervised literature (Eigen et al. 2014; GAM-Depth's
 evaluation): per image, scale by the ratio of medians, clip the prediction, average over images.
@@ -216,69 +216,6 @@ def pixel_accuracy(matrix: npt.NDArray[np.int64]) -> float:
     """Return the share of labelled pixels that got their true id; NaN without any."""
     total = int(matrix.sum())
     return float(np.trace(matrix)) / total if total else math.nan
-
-
-def coverage(error: Floats, sigma: Floats, k: float = 1.0) -> float:
-    """Return the share of values with |error| <= k·sigma; NaN without any.
-
-    Values where error or sigma is not finite are left out. A calibrated half-width of the 68.3 %
-    interval covers 0.683 at k = 1.
-    """
-    known = np.isfinite(error) & np.isfinite(sigma)
-    return float(np.mean(np.abs(error[known]) <= k * sigma[known])) if known.any() else math.nan
-
-
-def sparsification_curve(error: Floats, order_by: Floats, intervals: int = 50) -> Floats:
-    """Return the mean error of what is left when the largest ``order_by`` are removed.
-
-    Args:
-        error: Absolute errors, 1-D.
-        order_by: What to remove first, descending, same length.
-        intervals: Steps; entry i is for i/intervals removed.
-
-    Returns:
-        ``intervals`` float64 values.
-    """
-    ordered = error[np.argsort(-order_by, kind="stable")].astype(np.float64)
-    sums_of_rest = np.cumsum(ordered[::-1])[::-1]
-    removed = (np.arange(intervals) * len(ordered)) // intervals
-    curve: Floats = sums_of_rest[removed] / (len(ordered) - removed)
-    return curve
-
-
-@dataclass(frozen=True)
-class Sparsification:
-    """How well an uncertainty ranks errors (Ilg et al. 2018; Poggi et al. 2020).
-
-    Attributes:
-        ause: Area between the curves by uncertainty and by true error, in the error's unit;
-            0 is a perfect ranking.
-        aurg: Area between a random order and the curve by uncertainty; above 0 is better than
-            chance.
-    """
-
-    ause: float
-    aurg: float
-
-
-def ause(error: Floats, uncertainty: Floats, intervals: int = 50) -> Sparsification | None:
-    """Score the ranking that an uncertainty gives; None if no value is finite in both.
-
-    Args:
-        error: Signed or absolute errors, any shape.
-        uncertainty: Same shape, larger where less sure.
-        intervals: Steps of the curves.
-    """
-    known = np.isfinite(error) & np.isfinite(uncertainty)
-    if not known.any():
-        return None
-    absolute = np.abs(error[known])
-    by_uncertainty = sparsification_curve(absolute, uncertainty[known], intervals)
-    by_error = sparsification_curve(absolute, absolute, intervals)
-    return Sparsification(
-        ause=float(np.mean(by_uncertainty - by_error)),
-        aurg=float(np.mean(absolute.astype(np.float64)) - np.mean(by_uncertainty)),
-    )
 
 
 def _is_positive(values: Floats) -> npt.NDArray[np.bool_]:

@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+LEVELS = (0.683, 0.90, 0.954)
+"""Shares of pixels that the intervals of k68, k90 and k95 promise to cover."""
+
 
 @dataclass(frozen=True)
 class Curve:

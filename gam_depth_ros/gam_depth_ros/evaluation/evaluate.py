@@ -39,9 +39,9 @@ from gam_depth_ros.evaluation.sample import FrameFailure, Recording
 from gam_depth_ros.evaluation.scoring import (
     DepthScore,
     SegmentationScore,
-    UncertaintyScore,
     valid_pixels,
 )
+from gam_depth_ros.evaluation.uncertainty_scoring import UncertaintyScore
 
 FORMAT_VERSION = 1
 PROTOCOL = (

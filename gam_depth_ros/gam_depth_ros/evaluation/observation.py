@@ -37,6 +37,8 @@ class Observation:
         latency_ms: From frame to outputs; NaN unknown.
         stage_ms: Milliseconds by stage.
         notes: Remarks on the frame.
+        interval_90: Factor on sigma to the 90 % interval; NaN unknown.
+        interval_95: Factor to the 95.4 % interval; NaN unknown.
     """
 
     sample: Sample
@@ -51,6 +53,8 @@ class Observation:
     latency_ms: float = float("nan")
     stage_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    interval_90: float = float("nan")
+    interval_95: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -140,4 +144,6 @@ def _observation(
         latency_ms=latency_ms,
         stage_ms=dict(perception.stage_ms),
         notes=(*sample.notes, *perception.notes),
+        interval_90=perception.interval_90,
+        interval_95=perception.interval_95,
     )

@@ -1,4 +1,4 @@
-"""Running scores over a recording: depth, uncertainty, labels. Memory does not grow with it.
+"""Running scores over a recording: depth and labels. Memory does not grow with it.
 
 Protocol, as published indoor results use it: pixels with truth above zero (no upper limit), the
 prediction brought to the truth by the ratio of the medians (or not at all, where the scale was
@@ -18,9 +18,7 @@ from gam_depth_ros.core.metrics import (
     MAX_DEPTH_M,
     MIN_DEPTH_M,
     DepthErrors,
-    ause,
     confusion_matrix,
-    coverage,
     evaluate_depth,
     iou,
     mean_iou,
@@ -30,10 +28,7 @@ from gam_depth_ros.core.metrics import (
 from gam_depth_ros.core.scale_alignment import median_scale as median_of_ratios
 from gam_depth_ros.evaluation.observation import Float, Observation
 
-NOMINAL_COVERAGE = 0.683
 RANGE_EDGES_M = tuple(np.arange(0.0, 10.5, 0.5).tolist())
-SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
-AUSE_PIXELS = 20_000
 SERIES_ERRORS = ("abs_rel", "rmse", "d1")
 """What the report keeps of every frame; two reports are compared by these."""
 
@@ -150,80 +145,6 @@ class DepthScore:
             "contrast_ratio": contrast,
             "by_range": by_range,
         }
-
-
-class UncertaintyScore:
-    """Whether sigma keeps its promise, and whether it knows where the errors are."""
-
-    def __init__(self) -> None:
-        self._aligned = _Coverage()
-        self._online = _Coverage()
-        self._ause: list[float] = []
-
-    def add(self, truth_m: Float, seen: Observation) -> None:
-        """Score one frame; frames without sigma count nothing."""
-        valid = valid_pixels(truth_m)
-        if seen.depth is not None and seen.sigma_log is not None:
-            usable = valid & np.isfinite(seen.depth) & np.isfinite(seen.sigma_log)
-            if usable.any():
-                truth, depth = truth_m[usable], seen.depth[usable]
-                aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
-                sigma = seen.sigma_log[usable] * aligned
-                self._aligned.add(aligned - truth, sigma)
-                self._add_ause(truth, aligned, sigma)
-        if seen.metric_depth_m is not None and seen.metric_sigma_m is not None:
-            usable = valid & np.isfinite(seen.metric_depth_m) & np.isfinite(seen.metric_sigma_m)
-            if usable.any():
-                clipped = np.clip(seen.metric_depth_m[usable], MIN_DEPTH_M, MAX_DEPTH_M)
-                self._online.add(clipped - truth_m[usable], seen.metric_sigma_m[usable])
-
-    def _add_ause(self, truth: Float, aligned: Float, sigma: Float) -> None:
-        step = max(1, truth.size // AUSE_PIXELS)
-        error = np.abs(aligned - truth)[::step] / truth[::step]
-        ranking = ause(error, (sigma / aligned)[::step])
-        if ranking is not None:
-            self._ause.append(ranking.ause)
-
-    def summary(self) -> dict[str, Any] | None:
-        """Return the figures for the report, None without a scored frame."""
-        if not self._aligned.frames and not self._online.frames:
-            return None
-        return {
-            "nominal_coverage": NOMINAL_COVERAGE,
-            "coverage_1sigma": {
-                "per_frame_median": self._aligned.at_one_sigma(),
-                "online_scale": self._online.at_one_sigma(),
-            },
-            "coverage_curve": {
-                "sigmas": list(SIGMA_LEVELS),
-                "per_frame_median": self._aligned.curve(),
-                "online_scale": self._online.curve(),
-            },
-            "ause_abs_rel": float(np.mean(self._ause)) if self._ause else None,
-            "frames": self._aligned.frames,
-        }
-
-
-class _Coverage:
-    """Share of pixels whose error is within k sigma, mean over images."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self._one = 0.0
-        self._levels = np.zeros(len(SIGMA_LEVELS))
-
-    def add(self, error_m: Float, sigma_m: Float) -> None:
-        self.frames += 1
-        self._one += coverage(error_m, sigma_m, 1.0)
-        normalised = np.abs(error_m) / np.maximum(sigma_m, np.float32(1e-9))
-        ordered = np.sort(normalised[:: max(1, normalised.size // AUSE_PIXELS)])
-        self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
-
-    def at_one_sigma(self) -> float | None:
-        return self._one / self.frames if self.frames else None
-
-    def curve(self) -> list[float] | None:
-        return [float(v) for v in self._levels / self.frames] if self.frames else None
 
 
 class SegmentationScore:

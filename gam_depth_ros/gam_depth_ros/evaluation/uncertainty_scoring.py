@@ -1,0 +1,146 @@
+"""Running scores of uncertainty over a recording. Memory does not grow with it.
+
+Errors are relative, so intervals are of log depth: sigma_m / depth_m is their half-width. Every
+figure is taken per image, then averaged over images.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
+from gam_depth_ros.core.model_calibration import LEVELS
+from gam_depth_ros.core.uncertainty_metrics import (
+    INTERVALS,
+    METRICS,
+    SparsificationCurves,
+    coverage,
+    interval_score,
+    sharpness,
+    sparsification_curves,
+)
+from gam_depth_ros.evaluation.observation import Float, Observation
+
+NOMINAL_COVERAGE = LEVELS[0]
+FIGURES = ("coverage_1sigma", "coverage_90", "coverage_2sigma", "sharpness", "interval_score")
+SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
+RANKED_PIXELS = 20_000
+ALIGNED, ONLINE = "per_frame_median", "online_scale"
+
+
+class UncertaintyScore:
+    """Whether sigma keeps its promise, and whether it knows where the errors are."""
+
+    def __init__(self) -> None:
+        self._coverage = {ALIGNED: _Coverage(), ONLINE: _Coverage()}
+        self._ranked = 0
+        self._by_uncertainty = np.zeros((len(METRICS), INTERVALS))
+        self._by_error = np.zeros((len(METRICS), INTERVALS))
+
+    def add(self, truth_m: Float, seen: Observation) -> None:
+        """Score one frame; frames without sigma count nothing."""
+        valid = np.isfinite(truth_m) & (truth_m > 0)
+        intervals = seen.interval_90, seen.interval_95
+        if seen.depth is not None and seen.sigma_log is not None:
+            usable = valid & np.isfinite(seen.depth) & np.isfinite(seen.sigma_log)
+            if usable.any():
+                truth, depth = truth_m[usable], seen.depth[usable]
+                aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
+                sigma_log = seen.sigma_log[usable]
+                self._coverage[ALIGNED].add(np.log(aligned / truth), sigma_log, intervals)
+                self._add_ranking(truth, aligned, sigma_log)
+        if seen.metric_depth_m is not None and seen.metric_sigma_m is not None:
+            usable = valid & np.isfinite(seen.metric_depth_m) & np.isfinite(seen.metric_sigma_m)
+            if usable.any():
+                depth_m = np.clip(seen.metric_depth_m[usable], MIN_DEPTH_M, MAX_DEPTH_M)
+                sigma_log = seen.metric_sigma_m[usable] / depth_m
+                self._coverage[ONLINE].add(np.log(depth_m / truth_m[usable]), sigma_log, intervals)
+
+    def _add_ranking(self, truth: Float, aligned: Float, sigma_log: Float) -> None:
+        # At random, so that pixels that are equally sure leave in no order of the picture.
+        chosen = np.random.default_rng(0).permutation(truth.size)[:RANKED_PIXELS]
+        pixels = truth[chosen], aligned[chosen], sigma_log[chosen]
+        for row, metric in enumerate(METRICS):
+            curves = sparsification_curves(*pixels, metric)
+            self._by_uncertainty[row] += curves.by_uncertainty
+            self._by_error[row] += curves.by_error
+        self._ranked += 1
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures for the report, None without a scored frame.
+
+        Coverage is given aligned per image, and with the scale learnt online, which is what the
+        published sigma promises. ``coverage_2sigma`` is of the published 95.4 % interval.
+        """
+        if not any(score.frames for score in self._coverage.values()):
+            return None
+        figures = {
+            name: {key: score.mean(name) for key, score in self._coverage.items()}
+            for name in FIGURES
+        }
+        return {
+            "nominal_coverage": NOMINAL_COVERAGE,
+            **figures,
+            "coverage_curve": {
+                "sigmas": list(SIGMA_LEVELS),
+                **{key: score.curve() for key, score in self._coverage.items()},
+            },
+            **self._ranking(),
+            "frames": self._coverage[ALIGNED].frames,
+        }
+
+    def _ranking(self) -> dict[str, Any]:
+        """Return AUSE and AURG by metric, None without a frame, and the curves they are of."""
+        found: dict[str, Any] = {"sparsification": None}
+        for row, metric in enumerate(METRICS):
+            curves = SparsificationCurves(
+                self._by_uncertainty[row] / max(1, self._ranked),
+                self._by_error[row] / max(1, self._ranked),
+            )
+            found[f"ause_{metric}"] = curves.ause if self._ranked else None
+            found[f"aurg_{metric}"] = curves.aurg if self._ranked else None
+            if self._ranked:
+                found["sparsification"] = (found["sparsification"] or {}) | {
+                    metric: {
+                        "by_uncertainty": curves.by_uncertainty.tolist(),
+                        "by_error": curves.by_error.tolist(),
+                    }
+                }
+        return found
+
+
+class _Coverage:
+    """What intervals of log depth cover and how wide they are, mean over images."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._sums = dict.fromkeys(FIGURES, 0.0)
+        self._known = dict.fromkeys(FIGURES, 0)
+        self._levels = np.zeros(len(SIGMA_LEVELS))
+
+    def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> None:
+        self.frames += 1
+        to_90, to_95 = intervals
+        values = (
+            coverage(log_error, sigma_log),
+            coverage(log_error, sigma_log, to_90) if np.isfinite(to_90) else np.nan,
+            coverage(log_error, sigma_log, to_95) if np.isfinite(to_95) else np.nan,
+            sharpness(sigma_log),
+            interval_score(log_error, sigma_log, NOMINAL_COVERAGE),
+        )
+        for name, value in zip(FIGURES, values, strict=True):
+            if np.isfinite(value):
+                self._sums[name] += value
+                self._known[name] += 1
+        in_sigmas = np.abs(log_error) / np.maximum(sigma_log, np.float32(1e-9))
+        ordered = np.sort(in_sigmas[:: max(1, in_sigmas.size // RANKED_PIXELS)])
+        self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean of one of FIGURES; None where it was never known."""
+        return self._sums[name] / self._known[name] if self._known[name] else None
+
+    def curve(self) -> list[float] | None:
+        return [float(v) for v in self._levels / self.frames] if self.frames else None
