@@ -156,5 +156,13 @@ def _print_card(card: dict[str, Any], paths: tuple[Path, ...]) -> None:
         f"{clean['pictures']} frames (--frames {card['frames_asked']} of each recording)",
         soft_wrap=True,
     )
+    harmed = card["harmed"]
+    out_console.print(
+        f"of {harmed['pictures']} pictures whose DEE rose by {harmed['dee_rise']} or more, sigma "
+        f"noticed {number(harmed['noticed_by_sigma'], 2)} and frame health "
+        f"{number(harmed['noticed_by_health'], 2)} (it raises {number(clean['alarm_share'], 2)} of "
+        "the clean ones)",
+        soft_wrap=True,
+    )
     for path in paths:
         out_console.print(escape(str(path)), soft_wrap=True)

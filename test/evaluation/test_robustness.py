@@ -122,6 +122,21 @@ def test_the_share_of_alarms_is_counted_where_health_was_checked() -> None:
     assert summarise([trial(CLEAN, 0, 0.2)])["clean"]["alarm_share"] is None
 
 
+def test_harm_is_counted_by_who_noticed_it() -> None:
+    trials = [
+        trial(CLEAN, 0, 0.2, sigma=0.1, problems=()),
+        trial("dark", 1, 0.24, sigma=0.2, problems=("dark",)),  # rose by less than 0.05
+        trial("dark", 2, 0.26, sigma=0.12, problems=()),
+        trial("dark", 3, 0.30, sigma=0.1, problems=("dark",)),
+        trial("dark", 4, 0.30, sigma=0.1, problems=()),
+        trial("dark", 5, 0.40, sigma=0.2, problems=("dark", "noisy")),
+    ]
+    harmed = summarise(trials)["harmed"]
+    assert harmed["pictures"] == 4
+    shares = [harmed[f"noticed_by_{who}"] for who in ("sigma", "health", "either")]
+    assert shares == [0.5, 0.5, 0.75]
+
+
 def test_chosen_frames_are_spread_and_have_truth(tmp_path: Path) -> None:
     recording = open_recording(make_sequence(tmp_path / "s", 12, depth_every=2))
     stamps = [test.frame.stamp_ns for test in choose_frames(recording, 3, SLOP_S)]
@@ -145,6 +160,9 @@ def test_run_scores_each_variant_as_the_metrics_do(
     assert (first.abs_rel, first.d1) == (expected.abs_rel, expected.d1)
     assert first.sigma_log == pytest.approx(0.1, rel=1e-5)
     assert len(run.sheet) == VARIANTS
+    heavy = {t.corruption: t.problems for t in run.trials if t.severity == 5}
+    assert "dark" in (heavy["dark"] or ())
+    assert "dark" not in (heavy["bright"] or ())
     # The tiny model's sigma never changes: it notices nothing.
     assert summarise(run.trials)["sigma_rank_correlation"]["over_variants"] is None
 

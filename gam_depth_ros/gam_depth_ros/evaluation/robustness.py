@@ -16,8 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.frame import Frame
+from gam_depth_ros.core.frame_health import FrameHealth
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, evaluate_depth, median_scale
 from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline
+from gam_depth_ros.core.preprocessing import prepare
 from gam_depth_ros.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from gam_depth_ros.evaluation.observation import Float, fitting_reference
 from gam_depth_ros.evaluation.robustness_scores import CLEAN, Trial, dee_of
@@ -25,6 +27,7 @@ from gam_depth_ros.evaluation.sample import Recording, Sample
 from gam_depth_ros.evaluation.scoring import valid_pixels
 
 SHEET_WIDTH_PX = 192
+KEPT_LINES = 100
 VARIANTS = 1 + len(CORRUPTIONS) * len(SEVERITIES)
 """Pictures made of each frame, the clean one among them."""
 _WANTED = Outputs(
@@ -69,6 +72,21 @@ class SheetPicture:
     severity: int
     rgb: npt.NDArray[np.uint8]
     depth_m: Float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one picture gave; NaN where it was refused.
+
+    Attributes:
+        abs_rel: AbsRel under median alignment.
+        d1: δ < 1.25, the same way.
+        sigma_log: Mean sigma of log depth.
+    """
+
+    abs_rel: float
+    d1: float
+    sigma_log: float
 
 
 @dataclass
@@ -149,6 +167,7 @@ def run_robustness(
     """
     run = RobustnessRun()
     pipeline.reset()
+    health = FrameHealth(statistics=pipeline.engine.spec.statistics)
     variants = [(CLEAN, 0), *((name, level) for name in corruptions for level in SEVERITIES)]
     shown = len(frames) // 2
     for index, test in enumerate(frames):
@@ -157,7 +176,19 @@ def run_robustness(
             if name != CLEAN:
                 rgb = corrupt(rgb, name, severity, seed + index)
             frame = replace(test.frame, rgb=rgb)
-            depth = _try(run, index, (name, severity), frame, test.truth_m, pipeline, baseline)
+            score, depth = _try(frame, test.truth_m, pipeline, run)
+            run.trials.append(
+                Trial(
+                    frame=index,
+                    corruption=name,
+                    severity=severity,
+                    abs_rel=score.abs_rel,
+                    d1=score.d1,
+                    baseline_dee=_dee(test.truth_m, baseline(frame)),
+                    sigma_log=score.sigma_log,
+                    problems=_problems(health, frame, pipeline),
+                )
+            )
             if index == shown:
                 aligned = None if depth is None else _aligned(test.truth_m, depth)
                 run.sheet.append(_small(name, severity, rgb, aligned))
@@ -167,31 +198,32 @@ def run_robustness(
 
 
 def _try(
-    run: RobustnessRun,
-    index: int,
-    variant: tuple[str, int],
-    frame: Frame,
-    truth_m: Float,
-    pipeline: PerceptionPipeline,
-    baseline: Baseline,
-) -> Float | None:
-    """Score one picture; return its depth, None where it was refused."""
-    blind = baseline(frame)
-    baseline_dee = math.nan if blind is None else dee_of(evaluate_depth(truth_m, blind))
+    frame: Frame, truth_m: Float, pipeline: PerceptionPipeline, run: RobustnessRun
+) -> tuple[Score, Float | None]:
+    """Score one picture, and return its depth; NaN and None where it was refused."""
     try:
         perception = pipeline.process(frame, _WANTED)
     except FrameError as error:
-        if len(run.failures) < 100:
-            run.failures.append(f"{variant[0] or 'clean'} {variant[1]}: {error}")
-        run.trials.append(Trial(index, *variant, math.nan, math.nan, baseline_dee, math.nan))
-        return None
+        if len(run.failures) < KEPT_LINES:
+            run.failures.append(str(error))
+        return Score(math.nan, math.nan, math.nan), None
     errors = evaluate_depth(truth_m, perception.network_depth)
     assert errors is not None  # the truth has a pixel, and the network's depth is positive
     sigma_log = float(np.mean(perception.network_sigma_log))
-    run.trials.append(
-        Trial(index, *variant, errors.abs_rel, errors.d1, baseline_dee, sigma_log)
-    )
-    return perception.network_depth
+    return Score(errors.abs_rel, errors.d1, sigma_log), perception.network_depth
+
+
+def _dee(truth_m: Float, depth: Float | None) -> float:
+    return math.nan if depth is None else dee_of(evaluate_depth(truth_m, depth))
+
+
+def _problems(
+    health: FrameHealth, frame: Frame, pipeline: PerceptionPipeline
+) -> tuple[str, ...]:
+    """Return the conditions that frame health raises for a picture that stands alone."""
+    health.reset()
+    small = prepare(frame.rgb, pipeline.engine.spec.input_size_hw)[0]
+    return health.check(small, frame.stamp_ns).conditions
 
 
 def _aligned(truth_m: Float, depth: Float) -> Float:

@@ -21,6 +21,10 @@ from gam_depth_ros.core.metrics import DepthErrors
 
 CLEAN = ""
 """Name of what is done to a clean picture; its severity is 0."""
+HARMFUL_RISE = 0.05
+"""Rise of DEE from which on a picture is counted as harmed."""
+NOTICED_RATIO = 1.1
+"""Rise of mean sigma from which on it is counted as having noticed."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
             ),
             "over_pictures": _number(_noticing(corrupted, clean_of)),
         },
+        "harmed": _harmed(corrupted, clean_of),
         "corruptions": rows,
         "refused": sum(not math.isfinite(trial.dee) for trial in trials),
     }
@@ -187,6 +192,25 @@ def _changes(
         rises.append(trial.dee - clean.dee)
         ratios.append(trial.sigma_log / clean.sigma_log if clean.sigma_log > 0.0 else math.nan)
     return rises, ratios
+
+
+def _harmed(trials: Sequence[Trial], clean_of: dict[int, Trial]) -> dict[str, Any]:
+    """Return how many pictures were harmed, and in which share of them somebody noticed."""
+    rises, ratios = _changes(trials, clean_of)
+    found = [
+        (ratio >= NOTICED_RATIO, trial.problems)
+        for trial, rise, ratio in zip(trials, rises, ratios, strict=True)
+        if rise >= HARMFUL_RISE
+    ]
+    checked = [(sigma, bool(problems)) for sigma, problems in found if problems is not None]
+    return {
+        "dee_rise": HARMFUL_RISE,
+        "sigma_ratio": NOTICED_RATIO,
+        "pictures": len(found),
+        "noticed_by_sigma": _number(_mean([float(sigma) for sigma, _ in found])),
+        "noticed_by_health": _number(_mean([float(health) for _, health in checked])),
+        "noticed_by_either": _number(_mean([float(any(pair)) for pair in checked])),
+    }
 
 
 def _alarm_share(trials: Sequence[Trial]) -> float | None:
