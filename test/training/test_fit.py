@@ -188,11 +188,14 @@ def test_a_run_trains_exports_and_the_engine_gives_the_same_answers(shards, tmp_
     config = dataclasses.replace(_config(), **choice)
     weights = fit(config, shards, tmp_path / "run", progress=False)
     model = tmp_path / "tiny.onnx"
-    report, spec = export_weights(weights, shards, config, model, "abc1234", "2026-01-01")
+    licence = "CC0-1.0" if choice else None
+    origin = ("abc1234", "2026-01-01", licence)
+    report, spec = export_weights(weights, shards, config, model, *origin)
     assert report.median_depth_change < 0.01
     assert str(REPOSITORY).encode() not in model.read_bytes(), "a path of this machine is inside"
     engine = OnnxEngine(model, EngineConfig(warmup_runs=0))
     assert engine.spec.training["commit"] == "abc1234"
+    assert engine.spec.licence == (licence or "Apache-2.0"), "synthetic rooms alone are our own"
     assert engine.spec.sigma_calibration == spec.sigma_calibration
     assert engine.spec.sigma_calibration.k68 > 0
     picture = _frames(1).rgb

@@ -65,6 +65,7 @@ def test_fit_then_validate_on_a_recording_with_depth(folder):
     assert code == 0, said
     scores = json.loads((folder / "run" / "scores.json").read_text())
     assert scores["frames"] == scores["rooms"]["other"]["frames"] == 8
+    assert json.loads((folder / "run" / "data.json").read_text())["recordings"] == ["wall"]
     weights, out = folder / "run" / "weights.pt", folder / "again.json"
     code, said = _run("validate", "--weights", weights, "--data", other, "--json", out)
     assert code == 0, said

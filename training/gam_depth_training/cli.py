@@ -100,6 +100,13 @@ def export(
     shards: Annotated[Path, typer.Option(help="Shards of that run; the held-out ones calibrate.")],
     config: Annotated[Path, typer.Option(help="The run's config; a recipe's is recipe.yaml.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="SPDX identifier or terms. Default: Apache-2.0 where synthetic rooms alone "
+            "trained; else 'unspecified', with what the model depends on."
+        ),
+    ] = None,
 ) -> None:
     """Write the ONNX file with its contract, calibrated sigma and a parity check."""
     from gam_depth_training.config import load_config
@@ -108,7 +115,7 @@ def export(
     from gam_depth_training.recipe_release import export_recipe
     from gam_depth_training.release import export_weights
 
-    origin = _commit(), str(date.today())
+    origin = _commit(), str(date.today()), licence
     losses: dict[str, float] = {}
     try:
         if is_recipe(config):
@@ -128,6 +135,7 @@ def export(
     )
     for name, loss in losses.items():
         table.add_row(f"{name} on the old validation split", f"{loss:+.2%} worse")
+    table.add_row("licence", spec.licence)
     console.print(table)
 
 

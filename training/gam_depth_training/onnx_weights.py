@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from gam_depth_ros.core.model_spec import METADATA_KEY, ModelSpec
 from gam_depth_training.networks import JointNetwork
 
 # The traced module that carries the network, see export.DeployedNetwork.
@@ -54,6 +55,22 @@ def read_onnx_state(path: Path) -> dict[str, Tensor]:
             )
         state[target] = torch.from_numpy(value)
     return state
+
+
+def read_onnx_spec(path: Path) -> ModelSpec:
+    """Read the contract that a model file carries.
+
+    Raises:
+        ValueError: the file cannot be read, or carries none.
+    """
+    try:
+        properties = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+        return ModelSpec.from_json(properties[METADATA_KEY])
+    except (OSError, DecodeError, KeyError) as error:
+        raise ValueError(
+            f"{path}: got {error.__class__.__name__} while reading it, expected a model file of "
+            "`gam-depth-train export`"
+        ) from error
 
 
 def _arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:

@@ -8,8 +8,9 @@ from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.model_spec import ModelSpec
 from gam_depth_training.export import ParityReport
 from gam_depth_training.guard import old_scores, refuse_forgotten
+from gam_depth_training.provenance import recipe_provenance
 from gam_depth_training.recipe import Recipe
-from gam_depth_training.release import Provenance, load_network, write_model
+from gam_depth_training.release import load_network, write_model
 from gam_depth_training.video_data import held_out_rooms
 
 
@@ -20,6 +21,7 @@ def export_recipe(
     out: Path,
     commit: str,
     day: str,
+    licence: str | None = None,
 ) -> tuple[ParityReport, ModelSpec, dict[str, float]]:
     """Calibrate sigma on held-out rooms and write the model file.
 
@@ -31,6 +33,7 @@ def export_recipe(
         out: ONNX file to write.
         commit: Of the code.
         day: ISO date.
+        licence: Terms of the model as its maker states them, see recipe_provenance.
 
     Returns:
         The parity report, the contract written, and by metric how much worse the model is on
@@ -52,6 +55,6 @@ def export_recipe(
         known = old_scores(load_network(Path(recipe.start)), held_out, recipe.size_hw)
         now = old_scores(network, held_out, recipe.size_hw)
         losses = refuse_forgotten(known, now, recipe.guard, weights)
-    provenance = Provenance(recipe.name, recipe.digest(), "recordings without labels", commit, day)
+    provenance = recipe_provenance(recipe, weights, commit, day, licence)
     report, spec = write_model(network, held_out, recipe.size_hw, provenance, out)
     return report, spec, losses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +20,10 @@ from gam_depth_training.config import TrainingConfig
 from gam_depth_training.export import ParityReport, export_onnx
 from gam_depth_training.fit import ValidationBatches
 from gam_depth_training.networks import JointNetwork
+from gam_depth_training.provenance import PROJECT_LICENCE, Provenance
 from gam_depth_training.start_weights import network_part, read_state
 
 PARITY_PICTURES = 8
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a model comes from, as its file says.
-
-    Attributes:
-        name: Of the model.
-        config: Digest of the config or recipe.
-        data: What it was trained on, in words.
-        commit: Of the code.
-        day: ISO date.
-    """
-
-    name: str
-    config: str
-    data: str
-    commit: str
-    day: str
 
 
 def load_network(weights: Path) -> JointNetwork:
@@ -62,9 +43,17 @@ def load_network(weights: Path) -> JointNetwork:
 
 
 def export_weights(
-    weights: Path, shards: Path, config: TrainingConfig, out: Path, commit: str, day: str
+    weights: Path,
+    shards: Path,
+    config: TrainingConfig,
+    out: Path,
+    commit: str,
+    day: str,
+    licence: str | None = None,
 ) -> tuple[ParityReport, ModelSpec]:
     """Calibrate sigma on the held-out shards and write the model file.
+
+    Its licence is this project's unless stated: it saw nothing but this project's rooms.
 
     Returns:
         The parity report and the contract written.
@@ -81,6 +70,7 @@ def export_weights(
         f"{len(training)} shards of synthetic rooms, no recordings",
         commit,
         day,
+        licence or PROJECT_LICENCE,
     )
     size_hw = config.stages[-1].size_hw
     return write_model(network, load_shards(validation), size_hw, provenance, out)
@@ -107,12 +97,8 @@ def write_model(
         input_size_hw=size_hw,
         labels=NYU13,
         sigma_calibration=calibration,
-        training={
-            "config": provenance.config,
-            "data": provenance.data,
-            "commit": provenance.commit,
-            "date": provenance.day,
-        },
+        training=provenance.training(),
+        licence=provenance.licence,
     )
     picked = np.linspace(0, len(held_out) - 1, PARITY_PICTURES).astype(int)
     pictures = np.stack(

@@ -30,6 +30,7 @@ from gam_depth_training.checkpoints import (
 )
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.fit import ReportScores, RunningMean
+from gam_depth_training.provenance import DATA, TrainedOn
 from gam_depth_training.recipe import Recipe
 from gam_depth_training.recipe_file import save_recipe
 from gam_depth_training.recipe_module import RecipeModule, network_state
@@ -145,6 +146,8 @@ def fit_recipe(
         return _finish(module, data, out)
     out.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, out / RECIPE)
+    trained_on = TrainedOn.of(data.clips.clips, 0 if data.rooms is None else len(data.rooms))
+    (out / DATA).write_text(trained_on.to_json())
     trainer = _trainer(recipe, module, steps, identity, out, options, callbacks)
     # The checkpoint of the first steps may be gone before there is one to resume from.
     del checkpoint
