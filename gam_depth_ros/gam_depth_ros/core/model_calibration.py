@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+_MEDIAN_PIXELS = 768
+
 LEVELS = (0.683, 0.90, 0.954)
 """Shares of pixels that the intervals of k68, k90 and k95 promise to cover."""
 
@@ -117,18 +119,15 @@ class SigmaCalibration:
         """Half-width of the 95.4 % interval over that of the 68.3 % interval."""
         return self.k95 / self.k68
 
-    def half_width(self, sigma: Floats, depth: Floats) -> Floats:
+    def half_width(self, sigma: Floats, relative_depth: Floats) -> Floats:
         """Return the half-width of the 68.3 % interval of log depth, without the scale's part.
 
         Args:
-            sigma: H×W float32, the network's own.
-            depth: H×W float32, up to scale, positive: a whole picture, whose median counts.
+            sigma: Float32, any shape, the network's own.
+            relative_depth: Float32, same shape, positive: depth over the picture's median.
         """
-        width = self.width(sigma) if self.width else sigma
-        if self.range_factor:
-            width = width * self.range_factor(depth * np.float32(1.0 / np.median(depth)))
-        half: Floats = width * np.float32(self.k68)
-        return half
+        half = (self.width(sigma) if self.width else sigma) * np.float32(self.k68)
+        return half * self.range_factor(relative_depth) if self.range_factor else half
 
     def to_json(self) -> dict[str, Any]:
         """Return the calibration as JSON knows it; curves that are not there are left out."""
@@ -188,6 +187,18 @@ class ConfidenceCalibration:
         if data is None:
             return ConfidenceCalibration()
         return ConfidenceCalibration(Curve.from_json(data["share"]), str(data["data"]))
+
+
+def relative_depth(depth: Floats) -> Floats:
+    """Return depth over the picture's median, from which the scale drops out.
+
+    Args:
+        depth: H×W float32, positive: a whole picture, at the network's size.
+    """
+    # A grid of some hundred pixels has the same median for a fraction of the time.
+    step = max(1, math.isqrt(depth.size // _MEDIAN_PIXELS))
+    relative: Floats = depth * np.float32(1.0 / np.median(depth[::step, ::step]))
+    return relative
 
 
 def _rises(values: tuple[float, ...], *, strictly: bool = False) -> bool:

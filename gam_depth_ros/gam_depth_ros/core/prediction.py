@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.model_calibration import relative_depth
 from gam_depth_ros.core.model_spec import ModelSpec, NetworkOutput
 from gam_depth_ros.core.preprocessing import to_image_size
 
@@ -52,7 +53,7 @@ def calibrated(output: NetworkOutput, spec: ModelSpec, sigma_gain: float = 1.0) 
         The same depth and labels; ``sigma`` is the half-width of the 68.3 % interval of log depth
         without the scale's part, ``label_confidence`` the share of right labels to expect.
     """
-    half_width = spec.sigma_calibration.half_width(output.sigma, output.depth)
+    half_width = spec.sigma_calibration.half_width(output.sigma, relative_depth(output.depth))
     return replace(
         output,
         sigma=half_width if sigma_gain == 1.0 else half_width * np.float32(sigma_gain),
