@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gam_depth_ros.core.health_config import HealthConfig
 from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
 from gam_depth_ros.core.setting import in_order, setting, validate
@@ -15,6 +16,7 @@ from gam_depth_ros.core.uncertainty_config import UncertaintyConfig
 
 __all__ = [
     "EngineConfig",
+    "HealthConfig",
     "PipelineConfig",
     "RegistrationConfig",
     "ScaleConfig",
@@ -50,6 +52,7 @@ class PipelineConfig:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     pairing_slop_s: float = setting(
         0.02,
