@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gam_depth_ros.core.setting import in_order, setting, validate
+from gam_depth_ros.core.setting import setting, validate
 
 OFF = "off"
 STILL = "still"
@@ -21,7 +21,7 @@ class TemporalConfig:
         choices=(OFF, STILL, FLOW),
     )
     flow_upsampling: int = setting(
-        2,
+        1,
         "Pixels of the picture that the flow is computed on per pixel of the network's output, "
         "along each axis.",
         minimum=1,
@@ -47,6 +47,13 @@ class TemporalConfig:
         maximum=20.0,
         live=True,
     )
+    nearer_limit: float = setting(
+        0.15,
+        "Change of log depth to nearer that always passes at once, however unsure the pixel.",
+        minimum=0.0,
+        maximum=3.0,
+        live=True,
+    )
     farther_gate: float = setting(
         3.0,
         "Standard deviations beyond which a change to farther passes at once.",
@@ -62,14 +69,14 @@ class TemporalConfig:
         maximum=60.0,
         live=True,
     )
-    frame_nearer_gate: float = setting(
+    frame_nearer_limit: float = setting(
         0.2,
         "Change of the whole frame's log depth beyond which it passes at once, to nearer.",
         minimum=0.0,
         maximum=3.0,
         live=True,
     )
-    frame_farther_gate: float = setting(
+    frame_farther_limit: float = setting(
         0.4,
         "Change of the whole frame's log depth beyond which it passes at once, to farther.",
         minimum=0.0,
