@@ -112,7 +112,8 @@ class FrameHealth:
         """Judge a picture.
 
         Args:
-            rgb: H×W×3 uint8 RGB. The network's own input, where it is small, spares a shrink.
+            rgb: H×W×3 uint8 RGB, best the network's own input, as the limits were learnt on it:
+                to shrink a whole picture costs more than all the rest.
             stamp_ns: Acquisition time, nanoseconds.
             features: The network's C pooled features, None where it gives none.
         """

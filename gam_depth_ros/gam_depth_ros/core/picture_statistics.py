@@ -66,21 +66,16 @@ class PictureStatistics:
 def reduced(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Shrink a picture to ``WORKING_HW``; one of that size is returned as it is.
 
-    Halved by whole pixels first: that is several times faster than one shrink by area, and comes
-    within rounding of it.
+    In one step and by area, as :func:`~gam_depth_ros.core.preprocessing.prepare` does: halving
+    first would be faster, but neighbours that share source pixels look softer and less noisy.
 
     Args:
         rgb: H×W×3 uint8 RGB.
     """
-    height, width = WORKING_HW
-    while rgb.shape[0] >= 2 * height and rgb.shape[1] >= 2 * width and not (
-        rgb.shape[0] % 2 or rgb.shape[1] % 2
-    ):
-        half = (rgb.shape[1] // 2, rgb.shape[0] // 2)
-        rgb = np.asarray(cv2.resize(rgb, half, interpolation=cv2.INTER_AREA), np.uint8)
     if rgb.shape[:2] == WORKING_HW:
         return rgb
-    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    size = (WORKING_HW[1], WORKING_HW[0])
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def picture_statistics(rgb: npt.NDArray[np.uint8]) -> PictureStatistics:
@@ -165,8 +160,8 @@ def _second_difference_energy(
 ) -> float:
     """Return the mean square of I(p+d) − 2·I(p) + I(p−d); ``twice`` is 2·I."""
     height, width = grey.shape
-    if dx < 0:  # mirrored, the same step goes to the right
-        grey, twice, dx = grey[:, ::-1], twice[:, ::-1], -dx
+    if dx < 0:  # upside down, the same line goes to the right
+        grey, twice, dx = grey[::-1], twice[::-1], -dx
     difference = grey[2 * dy :, 2 * dx :] + grey[: height - 2 * dy, : width - 2 * dx]
     difference -= twice[dy : height - dy, dx : width - dx]
     flat = difference.ravel()
