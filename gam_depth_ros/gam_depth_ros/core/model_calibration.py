@@ -126,8 +126,10 @@ class SigmaCalibration:
             sigma: Float32, any shape, the network's own.
             relative_depth: Float32, same shape, positive: depth over the picture's median.
         """
-        half = (self.width(sigma) if self.width else sigma) * np.float32(self.k68)
-        return half * self.range_factor(relative_depth) if self.range_factor else half
+        half: Floats = (self.width(sigma) if self.width else sigma) * np.float32(self.k68)
+        if self.range_factor:
+            half = half * self.range_factor(relative_depth)
+        return half
 
     def to_json(self) -> dict[str, Any]:
         """Return the calibration as JSON knows it; curves that are not there are left out."""
