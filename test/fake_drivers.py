@@ -6,12 +6,15 @@ drivers do was read from their sources and from what their users print (config/c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -269,3 +272,20 @@ ALL = {
     "orbbec": orbbec,
 }
 """By the names of their files in config/cameras."""
+
+
+def main(name: str) -> None:
+    """Publish as a driver does, ten frames a second, until a signal comes."""
+    rclpy.init(args=sys.argv)
+    node = rclpy.create_node("driver")
+    publish = ALL[name]().start(node)
+    node.create_timer(0.1, lambda: publish(node.get_clock().now().nanoseconds, 102))
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -18,6 +18,8 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 
 from gam_depth_ros import live_graph
 from gam_depth_ros.evaluation.bag import sequence_to_bag
@@ -45,6 +47,7 @@ class BagPlayer:
         remap: New names for topics.
         stop: Ends the play when set.
         only: Topics to play; empty: all of them.
+        clock: Publish the bag's time on /clock, for nodes with ``use_sim_time``.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class BagPlayer:
         remap: dict[str, str],
         stop: threading.Event,
         only: list[str],
+        clock: bool = False,
     ) -> None:
         self._node = node
         self._bag = bag
         self._rate = rate
         self._stop = stop
         self._publishers: dict[str, Any] = {}
+        self._clock = node.create_publisher(Clock, "/clock", QUEUE_DEPTH) if clock else None
         for topic in bag.topics.values():
             if only and topic.name not in only:
                 continue
@@ -117,6 +122,8 @@ class BagPlayer:
             due_s = started_s + (raw.bag_time_ns - first_ns) / 1e9 / self._rate
             if self._stop.wait(max(0.0, due_s - time.monotonic())):
                 break
+            if self._clock is not None:
+                self._clock.publish(Clock(clock=Time(nanoseconds=raw.bag_time_ns).to_msg()))
             try:
                 self._publishers[raw.topic].publish(self._bag.to_cdr(raw))
                 sent += 1
@@ -162,6 +169,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--wait-on", nargs="*", default=[], metavar="TOPIC", help="topics that need a subscriber"
     )
+    parser.add_argument("--clock", action="store_true", help="publish the bag's time on /clock")
     parser.add_argument("--timeout", type=float, default=30.0, help="longest wait, seconds")
     known, rest = parser.parse_known_args(arguments)
     if not known.rate > 0:
@@ -181,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="bag_player_") as scratch,
         ):
             bag = open_playable(options.bag, Path(scratch))
-            player = BagPlayer(node, bag, options.rate, remap, stop, options.topics)
+            player = BagPlayer(node, bag, options.rate, remap, stop, options.topics, options.clock)
             player.wait_for_subscribers(options.wait_on, options.subscribers, options.timeout)
             log.info("playing %s", options.bag)
             log.info("done: %d messages played", player.play())

@@ -49,9 +49,11 @@ ROS = {
     "lifecycle_msgs",
     "rcl_interfaces",
     "rclpy",
+    "rosgraph_msgs",
     "sensor_msgs",
     "std_msgs",
     "std_srvs",
+    "tf2_msgs",
     "vision_msgs",
 }
 

@@ -8,33 +8,26 @@ from pathlib import Path
 import fake_drivers
 import numpy as np
 import pytest
-import yaml
 from fake_drivers import WALL_M, Lens
 from ros_harness import SECOND_NS, pixels, set_parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tiny_model import DARK_ID
 
 from gam_depth_ros import messages
+from gam_depth_ros.camera_file import INPUTS, read_camera
 from gam_depth_ros.core.camera import CLOUD_DTYPE
 from gam_depth_ros.core.distortion import project
 
 CAMERAS = Path(__file__).resolve().parents[2] / "config/cameras"
 GREY = 102  # the tiny model answers 1 + 4 * 102 / 255 = 2.6
 NETWORK = 2.6
-NAMES = {
-    "image": "image",
-    "camera_info": "camera_info",
-    "reference_depth": "reference_depth",
-    "reference_camera_info": "reference_depth/camera_info",
-}
 OUT = "/gam_depth/depth/image"
 
 
 def camera_file(name):
     """The topics and parameters of config/cameras, as the launch files apply them."""
-    camera = yaml.safe_load((CAMERAS / f"{name}.yaml").read_text())
-    remap = {NAMES[ours]: f"{camera['base']}/{topic}" for ours, topic in camera["topics"].items()}
-    return remap, flat(camera["parameters"])
+    camera = read_camera(name, CAMERAS)
+    return {INPUTS[key]: topic for key, topic in camera.resolved().items()}, flat(camera.parameters)
 
 
 def flat(parameters, prefix=""):
@@ -138,7 +131,6 @@ def test_extrinsics_given_as_parameters_register_and_change_live(graph, start):
     pose = {
         "registration.extrinsics": "parameters",
         "registration.translation_m": [0.0, 0.0, 0.5],
-        "scale.smoothing_time_s": 0.0,
     }
     driver = fake_drivers.realsense_unaligned()
     rig = Rig(graph, start, "realsense_unaligned", driver, pose)
@@ -146,6 +138,8 @@ def test_extrinsics_given_as_parameters_register_and_change_live(graph, start):
     rig.depth()
     np.testing.assert_allclose(pixels(rig.depth()), WALL_M + 0.5, rtol=1e-3)
     assert set_parameter(graph, "registration.translation_m", [0.0, 0.0, 0.25]).successful
+    rig.stamp_ns += 20 * SECOND_NS  # the old scale is too old by then
+    assert np.isnan(pixels(rig.depth())).all()
     rig.depth()
     np.testing.assert_allclose(pixels(rig.depth()), WALL_M + 0.25, rtol=1e-3)
     refused = set_parameter(graph, "registration.rotation_xyzw", [0.0, 0.0, 0.0, 3.0])
