@@ -13,6 +13,7 @@ from gam_depth_ros import (
     cli_compare,
     cli_demo,
     cli_evaluate,
+    cli_explain,
     cli_replay,
     cli_robustness,
 )
@@ -28,6 +29,7 @@ app.command()(cli_replay.replay)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_compare.compare)
 app.command()(cli_robustness.robustness)
+app.command()(cli_explain.explain)
 app.command()(cli_demo.demo)
 
 

@@ -1,0 +1,140 @@
+"""``gam-depth explain``."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gam_depth_ros.cli_common import (
+    Model,
+    Threads,
+    one_line_errors,
+    out_console,
+    pipeline_config,
+    progress,
+)
+from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.evaluation.bag import BagError, open_recording
+from gam_depth_ros.evaluation.bag_writer import make_directory
+from gam_depth_ros.evaluation.explain import Region, run_count
+from gam_depth_ros.evaluation.explain import explain as run_explanation
+from gam_depth_ros.evaluation.explain_page import (
+    explanation_headline,
+    explanation_rows,
+    write_explanation,
+)
+
+PICTURES = (".jpg", ".jpeg", ".png")
+POINT_SHARE = 32
+"""A point stands for a square of this share of the picture's width."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+def explain(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A picture (.jpg, .png) or a recording.")
+    ],
+    at: Annotated[
+        str, typer.Option(help="Where: X,Y or X,Y,WIDTH,HEIGHT in pixels of the picture.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Directory for explain.json and .html.")],
+    quantity: Annotated[str, typer.Option("--of", help="depth or label.")] = "depth",
+    frame: Annotated[int, typer.Option(min=0, help="Which image of a recording.")] = 0,
+    model: Model = None,
+    patch: Annotated[
+        int, typer.Option(help="Side of the patch, pixels of the network's input.")
+    ] = 16,
+    stride: Annotated[int, typer.Option(help="Its step; half of it takes four times as long.")] = 8,
+    fill: Annotated[
+        str, typer.Option(help="What hides: the picture's mean colour, or a blur of the place.")
+    ] = "mean",
+    threads: Threads = 0,
+) -> None:
+    """Show which parts of a picture drive the depth, or the label, at a place."""
+    with one_line_errors():
+        make_directory(out)
+        rgb = _picture(source, frame)
+        pipeline = load_pipeline(model, pipeline_config(threads))
+        engine = pipeline.engine
+        try:
+            region = _region(at, (rgb.shape[0], rgb.shape[1]))
+            total = 1 + run_count(engine.spec.input_size_hw, max(1, patch), max(1, stride))
+            with progress("hiding", total) as advance:
+                found = run_explanation(
+                    rgb,
+                    engine,
+                    region,
+                    quantity=quantity,
+                    patch_px=patch,
+                    stride_px=stride,
+                    fill=fill,
+                    on_run=advance,
+                )
+        except ValueError as error:
+            raise BagError(f"explain: {error}") from error
+        about = {
+            "source": {"path": str(source), "name": source.resolve().stem, "index": frame},
+            "model": {
+                "name": engine.spec.name,
+                "path": engine.info.get("path", ""),
+                "sha256": engine.sha256,
+            },
+            "fill": fill,
+        }
+        report, paths = write_explanation(found, rgb, engine.spec.labels, about, out)
+    _print(report, engine.spec.labels)
+    for path in paths:
+        out_console.print(escape(str(path)), soft_wrap=True)
+
+
+def _picture(source: Path, index: int) -> Picture:
+    if source.suffix.lower() in PICTURES and source.is_file():
+        image = cv2.imread(str(source), cv2.IMREAD_COLOR)
+        if image is None:
+            raise BagError(f"{source}: got a file that is no picture, expected JPEG or PNG")
+        return np.ascontiguousarray(image[..., ::-1], np.uint8)
+    for frame in itertools.islice(open_recording(source).frames(), index, index + 1):
+        return frame.rgb
+    raise BagError(
+        f"{source}: got fewer than {index + 1} readable images, expected --frame below their "
+        "number; choose an earlier one"
+    )
+
+
+def _region(text: str, size_hw: tuple[int, int]) -> Region:
+    """Read ``X,Y`` or ``X,Y,WIDTH,HEIGHT``; raises ValueError."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 4:
+        return Region(*numbers)
+    if len(numbers) != 2:
+        raise ValueError(f"--at: got '{text}', expected X,Y or X,Y,WIDTH,HEIGHT in pixels")
+    (x, y), (height, width) = numbers, size_hw
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"--at: got '{text}', expected a place within {width}x{height} pixels")
+    side = max(1, width // POINT_SHARE)
+    left, top = max(0, x - side // 2), max(0, y - side // 2)
+    return Region(left, top, min(side, width - left), min(side, height - top))
+
+
+def _print(report: dict[str, Any], labels: LabelSet) -> None:
+    out_console.print(f"[bold]{escape(explanation_headline(report))}[/bold]")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("label", no_wrap=True)
+    for heading in ("influence", "area", "when hidden"):
+        table.add_column(heading, justify="right")
+    for row in explanation_rows(report, labels):
+        table.add_row(row["name"], row["influence"], row["area"], row["signed"])
+    out_console.print(table)
