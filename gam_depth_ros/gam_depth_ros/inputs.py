@@ -32,9 +32,14 @@ log = logging.getLogger(__name__)
 
 
 class Calibration:
-    """The newest usable camera_info of one camera."""
+    """The newest usable camera_info of one camera.
 
-    def __init__(self) -> None:
+    Args:
+        rectified: Whether its images are rectified.
+    """
+
+    def __init__(self, rectified: bool) -> None:
+        self._rectified = rectified
         self.message: CameraInfo | None = None
         self.intrinsics: Intrinsics | None = None
 
@@ -47,7 +52,7 @@ class Calibration:
         former, before = self.message, self.intrinsics
         if former is not None and _same_calibration(info, former):
             return ""
-        self.intrinsics = messages.to_intrinsics(info)
+        self.intrinsics = messages.to_intrinsics(info, self._rectified)
         self.message = info
         if before is None:
             return ""
@@ -82,8 +87,8 @@ class Inputs:
         self._anybody_wants = anybody_wants
         self._once = Throttle(float("inf"))
         self.registrar = Registrar(config.pipeline.registration)
-        self.camera = Calibration()
-        self.reference_camera = Calibration()
+        self.camera = Calibration(config.image_rectified)
+        self.reference_camera = Calibration(config.image_rectified)
         raw = config.image_transport == "raw"
         self.image_topic = topics.IMAGE if raw else topics.IMAGE_COMPRESSED
         rows = (
@@ -238,7 +243,7 @@ def _same_calibration(info: CameraInfo, former: CameraInfo) -> bool:
     return all(
         (getattr(info, name) == getattr(former, name)) is True
         for name in ("width", "height", "distortion_model", "d", "binning_x", "binning_y", "roi")
-    ) and bool((info.k == former.k).all())
+    ) and bool((info.k == former.k).all() and (info.p == former.p).all())
 
 
 def _brief(camera: Intrinsics) -> str:

@@ -17,7 +17,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
-from gam_depth_ros.core.camera import Intrinsics, organised_cloud
+from gam_depth_ros.core.camera import CameraError, Intrinsics, organised_cloud
 from gam_depth_ros.core.frame import Frame, Perception, ReferenceDepth, ScaleState
 from gam_depth_ros.core.image_codec import (
     decode_color,
@@ -100,19 +100,28 @@ def to_reference(image: Image, at_ns: int, intrinsics: Intrinsics | None) -> Ref
     return ReferenceDepth(depth_m, at_ns, image.header.frame_id, intrinsics)
 
 
-def to_intrinsics(info: CameraInfo) -> Intrinsics:
+def to_intrinsics(info: CameraInfo, rectified: bool = False) -> Intrinsics:
     """Read a calibration, for the image as it is delivered (binning and ROI applied).
+
+    Args:
+        info: The calibration.
+        rectified: Whether the image is rectified: then it follows P and has no distortion.
 
     Raises:
         CameraError: All zero (an uncalibrated camera), malformed or without a size; one line.
     """
+    if rectified and not np.any(info.p):
+        raise CameraError(
+            "camera info: got P all zero, expected that of a rectified image; calibrate the "
+            "camera, or set image_rectified to false"
+        )
     roi = info.roi
     return Intrinsics.from_camera_info_values(
         info.width,
         info.height,
-        info.k,
-        info.distortion_model,
-        info.d,
+        info.p.reshape(3, 4)[:, :3].ravel() if rectified else info.k,
+        "" if rectified else info.distortion_model,
+        () if rectified else info.d,
         binning_xy=(info.binning_x, info.binning_y),
         roi_xywh=(roi.x_offset, roi.y_offset, roi.width, roi.height),
     )

@@ -30,6 +30,11 @@ class NodeConfig:
         "How images arrive: raw (topic image) or compressed (topic image/compressed).",
         choices=("raw", "compressed"),
     )
+    image_rectified: bool = setting(
+        default=False,
+        description="Whether images and sensor depth are rectified (image_rect): they follow P of "
+        "their camera_info then, and its distortion, which describes the lens, is left aside.",
+    )
     depth_encoding: str = setting(
         "32FC1",
         "Encoding of ~/depth/image: 32FC1 metres or 16UC1 millimetres.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 import yaml
 
 from gam_depth_ros import topics
+from gam_depth_ros.camera_file import read_camera
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+REPO = Path(__file__).resolve().parents[2]
+CONFIG, PAGE = REPO / "config", REPO / "docs/cameras.md"
 # A driver's own launch file: arguments of our names with other defaults, and what it is given.
 DRIVER = """
 from launch import LaunchDescription
@@ -236,6 +239,30 @@ def test_every_argument_is_documented_and_the_nodes_are_listed_with_the_cameras(
         ends = (".", "]")  # launch lists the choices itself
         bare = [entry.name for entry in arguments.values() if not entry.description.endswith(ends)]
         assert not bare, path.name
+
+
+def test_commands_of_the_camera_page_name_launch_files_and_arguments_that_exist(
+    installation, drivers
+):
+    from launch.launch_context import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    folder = installation.share("gam_depth_ros") / "launch"
+    commands = re.findall(r"ros2 launch gam_depth_ros (\S+\.launch\.py)([^`\n]*)", PAGE.read_text())
+    assert {name for name, _ in commands} == {path.name for path in folder.glob("*.launch.py")}
+    for name, arguments in commands:
+        source = PythonLaunchDescriptionSource(str(folder / name))
+        description = source.get_launch_description(LaunchContext())
+        known = {entry.name for entry in description.get_launch_arguments()}
+        assert set(re.findall(r"(\S+):=", arguments)) <= known, name
+
+
+def test_the_camera_pages_table_is_what_the_camera_files_say():
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (?:`([^`]+)`|none) \|", PAGE.read_text(), re.M)
+    for name, image, depth in rows:
+        said = read_camera(name, CONFIG / "cameras").resolved()
+        assert (said["image"], said["reference_depth"]) == (image, depth or "reference_depth")
+    assert {row[0] for row in rows} == {path.stem for path in (CONFIG / "cameras").glob("*.yaml")}
 
 
 def test_rviz_shows_the_nodes_topics_under_its_own_name(describe, drivers):

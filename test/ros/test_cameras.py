@@ -82,7 +82,8 @@ def test_depth_is_metric_after_the_first_reference_of_each_driver(graph, start, 
     assert messages.stamp_ns(depth.header) == rig.stamp_ns
     assert depth.header.frame_id == driver.color_frame
     np.testing.assert_allclose(pixels(depth), WALL_M, rtol=1e-3)
-    assert_cloud_lies_on_the_rays(rig.newest("/gam_depth/points"), driver.color)
+    seen_through = replace(driver.color, distortion=()) if name == "kinect_v2" else driver.color
+    assert_cloud_lies_on_the_rays(rig.newest("/gam_depth/points"), seen_through)
     info = rig.newest("/gam_depth/depth/camera_info")
     assert info.distortion_model == driver.color.model
     assert list(info.d) == list(driver.color.distortion)

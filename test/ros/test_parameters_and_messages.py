@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import CameraInfo
 
 from gam_depth_ros import messages
+from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.parameters import NodeConfig, change, specs, updated
 
@@ -83,3 +85,14 @@ def test_stamps_survive_the_header_to_the_nanosecond():
     assert messages.stamp_ns(messages.to_header(1_700_000_000_123_456_789, "x")) == (
         1_700_000_000_123_456_789
     )
+
+
+def test_a_rectified_image_follows_p_and_has_no_distortion():
+    info = CameraInfo(width=64, height=48, distortion_model="plumb_bob", d=[0.1, 0.0, 0.0, 0.0])
+    info.k = [50.0, 0.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]
+    with pytest.raises(CameraError, match="got P all zero, expected that of a rectified image"):
+        messages.to_intrinsics(info, rectified=True)
+    info.p = [40.0, 0.0, 30.0, -4.0, 0.0, 41.0, 22.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    assert messages.to_intrinsics(info).distortion == (0.1, 0.0, 0.0, 0.0)
+    seen_through = Intrinsics(64, 48, fx=40.0, fy=41.0, cx=30.0, cy=22.0)
+    assert messages.to_intrinsics(info, rectified=True) == seen_through
