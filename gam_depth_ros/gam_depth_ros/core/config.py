@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.health_config import HealthConfig
 from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
@@ -16,6 +17,7 @@ from gam_depth_ros.core.uncertainty_config import UncertaintyConfig
 
 __all__ = [
     "EngineConfig",
+    "FusionConfig",
     "HealthConfig",
     "PipelineConfig",
     "RegistrationConfig",
@@ -50,6 +52,7 @@ class PipelineConfig:
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
     health: HealthConfig = field(default_factory=HealthConfig)

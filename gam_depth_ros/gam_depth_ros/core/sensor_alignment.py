@@ -1,0 +1,136 @@
+"""The smooth factor from predicted depth to a sensor's depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.correction_field import smooth_field
+from gam_depth_ros.core.sensor_model import SensorModel
+from gam_depth_ros.core.sensor_readings import LEAST_VARIANCE_M2, Readings
+
+Floats = npt.NDArray[np.float32]
+
+CELL_PX = 4
+"""One sample of the log ratio per cell of this many pixels squared."""
+
+_HALF_WEIGHT = 0.05  # relative sigma of a reading that counts half in the field
+_PRIOR_VARIANCE = 0.09  # of the log ratio where no reading says anything: (30 %)²
+_FLOOR_VARIANCE = 2.5e-5  # of the log ratio, (0.5 %)²: what the sensor's calibration leaves
+_RATIO_LIMITS = 1e-3, 1e3
+
+_BLUR_PX = 6.0
+"""Error of the prediction at an edge, in units of the sensor's own: networks draw edges blurred."""
+
+_MISSING = 0.2
+"""Part of the prediction's sigma that stays in holes: they are not there by chance but where the
+surface is difficult, so neighbours tell less of them than of pixels withheld at random."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A factor on the prediction, one value per cell.
+
+    Attributes:
+        factor: h×w float32.
+        variance_m2: h×w float32 square metres, of the prediction times the factor.
+    """
+
+    factor: Floats
+    variance_m2: Floats
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What one frame taught about the factor from prediction to sensor; one value per cell.
+
+    Attributes:
+        fine: h×w float32 factor that follows the readings closely: for holes.
+        fine_variance: h×w float32, of log ``fine`` in holes.
+        coarse: h×w float32 factor, smooth: what it leaves is the prediction's own opinion.
+        coarse_variance: h×w float32, of log ``coarse`` at single pixels.
+        trust: Mean weight of the readings, 0 to 1.
+    """
+
+    fine: Floats
+    fine_variance: Floats
+    coarse: Floats
+    coarse_variance: Floats
+    trust: float
+
+    def filling(self, depth_m: Floats, sigma_m: Floats) -> Layer:
+        """Return what fills holes of the frame that the alignment was learnt from.
+
+        Args:
+            depth_m: H×W float32 metres, the prediction.
+            sigma_m: H×W float32 metres, its sigma.
+        """
+        variance = _variance_m2(self.fine, self.fine_variance, depth_m)
+        missing_m = _at_cells(sigma_m, 1)
+        cv2.patchNaNs(missing_m, 0)
+        missing_m *= np.float32(_MISSING)
+        cv2.accumulateSquare(missing_m, variance)
+        return Layer(self.fine, variance)
+
+    def opinion(self, depth_m: Floats, readings: Readings, model: SensorModel) -> Layer:
+        """Return the prediction's opinion where there are readings too.
+
+        What unsettles a reading beyond the sensor's noise (an edge, a slant) unsettles the
+        prediction more.
+        """
+        noise = model.variance_m2(_at_cells(readings.depth_m, 1))
+        unrest = cv2.subtract(_at_cells(readings.variance_m2, 2), noise)
+        np.maximum(unrest, 0, out=unrest)
+        variance = _variance_m2(self.coarse, self.coarse_variance, depth_m)
+        cv2.scaleAdd(unrest, _BLUR_PX**2, variance, dst=variance)
+        return Layer(self.coarse, variance)
+
+    def memory(self, depth_m: Floats) -> Layer:
+        """Return what is left for a later frame without a sensor."""
+        return Layer(self.fine, _variance_m2(self.fine, self.coarse_variance, depth_m))
+
+
+def align(readings: Readings, depth_m: Floats) -> Alignment:
+    """Learn the factor from prediction to sensor depth.
+
+    Args:
+        readings: Of the frame, H×W.
+        depth_m: H×W float32 metres, H and W multiples of CELL_PX; NaN where unknown.
+    """
+    sensor_m = _at_cells(readings.depth_m, 1)
+    ratio = cv2.divide(sensor_m, _at_cells(depth_m, 1))
+    known = cv2.inRange(ratio, *_RATIO_LIMITS)  # neither 0 nor NaN
+    log_ratio = np.ones_like(ratio)
+    cv2.copyTo(ratio, known, dst=log_ratio)
+    cv2.log(log_ratio, dst=log_ratio)
+    # The weight a² / (a² + relative variance), with a the relative sigma that counts half.
+    strength = cv2.multiply(sensor_m, sensor_m, scale=_HALF_WEIGHT**2)
+    trust = cv2.divide(strength, cv2.add(strength, _at_cells(readings.variance_m2, 2)))
+    weight = np.zeros_like(ratio)
+    cv2.copyTo(trust, known, dst=weight)
+    field = smooth_field(log_ratio, weight, _PRIOR_VARIANCE)
+    floor = np.float32(_FLOOR_VARIANCE)
+    return Alignment(
+        fine=cv2.exp(field.fine),
+        fine_variance=field.fine_variance + floor,
+        coarse=cv2.exp(field.coarse),
+        coarse_variance=field.coarse_variance + floor,
+        trust=float(trust.sum()) / max(1, cv2.countNonZero(sensor_m)),
+    )
+
+
+def _at_cells(image: Floats, reduction: int) -> Floats:
+    """Return the middle value of each cell of an image already reduced by a whole number."""
+    cell = CELL_PX // reduction
+    return np.ascontiguousarray(image[cell // 2 :: cell, cell // 2 :: cell])
+
+
+def _variance_m2(factor: Floats, relative_variance: Floats, depth_m: Floats) -> Floats:
+    aligned_m = cv2.multiply(_at_cells(depth_m, 1), factor)
+    cv2.patchNaNs(aligned_m, 0)  # a NaN would spread to the neighbours when brought to full size
+    variance: Floats = cv2.multiply(cv2.multiply(aligned_m, aligned_m), relative_variance)
+    variance += np.float32(LEAST_VARIANCE_M2)
+    return variance

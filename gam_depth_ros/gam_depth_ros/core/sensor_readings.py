@@ -1,0 +1,137 @@
+"""A depth image as readings with the variance that the sensor and the surroundings give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.fusion_config import FusionConfig
+from gam_depth_ros.core.sensor_model import SensorModel
+from gam_depth_ros.core.strips import strips
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+LEAST_VARIANCE_M2 = 1e-8
+"""A tenth of a millimetre squared: nothing is surer, and nothing is divided by zero."""
+
+_HALO_ROWS = 8  # what the windows reach beyond a strip, full-size rows
+_HOLE_WINDOW_PX = 9  # of the half-size image
+_RELIEF_PX = 4  # three pixels of the half-size image span four
+_NOISE_RANGE = 3.0  # expected largest minus smallest of nine normal values, in sigmas
+_DARK = (10, 30)  # grey levels: full distrust at the first, none at the second
+_BRIGHT = (245, 252)  # the other way round
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a sensor says and how far it can be trusted.
+
+    Attributes:
+        depth_m: H×W float32 metres, 0 where there is no reading in range.
+        hole: H×W uint8, 255 where there is none, else 0.
+        variance_m2: H/2×W/2 float32 square metres, never 0; pixel (0, 0) is for rows and
+            columns 0 and 1.
+    """
+
+    depth_m: Floats
+    hole: Bytes
+    variance_m2: Floats
+
+
+class ReadingModel:
+    """Turns depth images into readings.
+
+    Besides the sensor's noise, edges and slants, holes nearby, black and white count: so do
+    reflective and dark surfaces show. The arrays that it returns are its own and are written over
+    by the next call, because allocating them for each frame costs more than the arithmetic.
+
+    Args:
+        config: ``lateral_px``, ``hole_sigma`` and ``extreme_sigma`` are used.
+        model: The sensor's own noise and range.
+    """
+
+    def __init__(self, config: FusionConfig, model: SensorModel) -> None:
+        self._model = model
+        self._lateral_px = config.lateral_px
+        levels = np.arange(256, dtype=np.float64)
+        self._of_valid_share = np.square(config.hole_sigma * (1 - levels / 255)).astype(np.float32)
+        dark = (_DARK[1] - levels) / (_DARK[1] - _DARK[0])
+        bright = (levels - _BRIGHT[0]) / (_BRIGHT[1] - _BRIGHT[0])
+        extreme = np.clip(np.maximum(dark, bright), 0, 1)
+        self._of_brightness = np.square(config.extreme_sigma * extreme).astype(np.float32)
+        self._allocate(0, 0)
+
+    def read(self, depth_m: Floats, rgb: Bytes) -> Readings:
+        """Weigh every reading of a frame.
+
+        Args:
+            depth_m: H×W float32 metres, NaN or out of range without a reading; H and W multiples
+                of BLOCK_PX.
+            rgb: H×W×3 uint8, the picture that the depth is registered to.
+        """
+        height, width = depth_m.shape
+        if self._readings.depth_m.shape != depth_m.shape:
+            self._allocate(height, width)
+        clean_m, hole, variance = (
+            self._readings.depth_m,
+            self._readings.hole,
+            self._readings.variance_m2,
+        )
+        cv2.threshold(depth_m, self._model.far_m, 0, cv2.THRESH_TOZERO_INV, dst=clean_m)
+        cv2.patchNaNs(clean_m, 0)
+        nearest_m = float(np.nextafter(np.float32(self._model.near_m), np.float32(0)))
+        cv2.threshold(clean_m, nearest_m, 0, cv2.THRESH_TOZERO, dst=clean_m)
+        cv2.compare(clean_m, 0, cv2.CMP_EQ, dst=hole)
+        for first, last in strips(height, width, reduction=2):
+            top, bottom = max(first - _HALO_ROWS, 0), min(last + _HALO_ROWS, height)
+            strip = self._variance_of(clean_m[top:bottom], rgb[top:bottom])
+            variance[first // 2 : last // 2] = strip[(first - top) // 2 :][: (last - first) // 2]
+        return self._readings
+
+    def _allocate(self, height: int, width: int) -> None:
+        self._readings = Readings(
+            np.empty((height, width), np.float32),
+            np.empty((height, width), np.uint8),
+            np.empty((height // 2, width // 2), np.float32),
+        )
+
+    def _variance_of(self, depth_m: Floats, rgb: Bytes) -> Floats:
+        """Return the variance of a strip's readings, half size, square metres.
+
+        A reading may have been taken ``lateral_px`` beside its pixel (Nguyen, Izadi and Lovell 2012
+        measure 0.8 px on a Kinect, more on slants): that is an error of ``lateral_px`` times the
+        local slope of the depth, which at an edge is a good part of the step.
+        """
+        half = np.ascontiguousarray(depth_m[::2, ::2])
+        hole = cv2.compare(half, 0, cv2.CMP_EQ)
+        # A reading between holes may be missed here; it counts as one from the end of the range.
+        far_holes = hole.astype(np.float32)
+        cv2.scaleAdd(far_holes, self._model.far_m / 255, half, dst=far_holes)
+        box = np.ones((3, 3), np.uint8)
+        highest = cv2.dilate(half, box)
+        relief_m = cv2.subtract(highest, cv2.erode(far_holes, box))
+        nothing = cv2.compare(highest, 0, cv2.CMP_EQ)
+        cv2.copyTo(far_holes, nothing, dst=highest)
+        variance = self._model.variance_m2(highest)
+        cv2.scaleAdd(cv2.sqrt(variance), -_NOISE_RANGE, relief_m, dst=relief_m)
+        np.maximum(relief_m, 0, out=relief_m)
+        relief_m *= np.float32(self._lateral_px / _RELIEF_PX)
+        cv2.accumulateSquare(relief_m, variance)
+        cv2.accumulateProduct(
+            self._surroundings(hole, rgb), cv2.multiply(highest, highest), variance
+        )
+        variance += np.float32(LEAST_VARIANCE_M2)
+        return variance
+
+    def _surroundings(self, hole: Bytes, rgb: Bytes) -> Floats:
+        """Return the relative variance for holes nearby and for black and white, half size."""
+        share = cv2.blur(cv2.bitwise_not(hole), (_HOLE_WINDOW_PX, _HOLE_WINDOW_PX))
+        green = np.ascontiguousarray(rgb[::2, ::2, 1])  # most of what the eye calls brightness
+        relative: Floats = cv2.add(
+            cv2.LUT(share, self._of_valid_share), cv2.LUT(green, self._of_brightness)
+        )
+        return relative
