@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +13,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from gam_depth_training.clip import Clip, DepthFile, UnreadableFrameError, read_depth
+from gam_depth_training.clip import Clip
 from gam_depth_training.colour_jitter import ColourJitter
-from gam_depth_training.evaluation_frames import EvaluationRules, read_evaluation_frame
-from gam_depth_training.frame_cache import FrameCache
 from gam_depth_training.gradient_mask import gradient_magnitude
 from gam_depth_training.sequences import (
     VideoDataset,
@@ -27,28 +24,9 @@ from gam_depth_training.sequences import (
 )
 from gam_depth_training.video_batch import IGNORED_LABEL
 
+from .sequence_files import CAMERA, write_sequence
+
 SIZE = (24, 32)
-CAMERA = {"width": 64, "height": 48, "fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5}
-
-
-def picture(level: int) -> np.ndarray:
-    rng = np.random.default_rng(level)
-    return cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (64, 48))
-
-
-def write_sequence(folder: Path, frames: int = 9, depth: bool = False) -> Path:
-    (folder / "color").mkdir(parents=True)
-    (folder / "depth").mkdir()
-    rows = ["frame,t_seconds,has_depth"]
-    for index in range(frames):
-        cv2.imwrite(str(folder / "color" / f"{index:06d}.jpg"), picture(index))
-        stored = np.full((48, 64), 1000 * (index + 1), np.uint16)
-        stored[:5] = 0
-        cv2.imwrite(str(folder / "depth" / f"{index:06d}.png"), stored)
-        rows.append(f"{index:06d},{index * 0.1:.3f},{int(depth and index % 2 == 0)}")
-    (folder / "frames.csv").write_text("\n".join(rows) + "\n")
-    (folder / "intrinsics.json").write_text(json.dumps(CAMERA))
-    return folder
 
 
 @pytest.fixture
@@ -289,80 +267,10 @@ def test_no_clips_are_refused():
         VideoDataset([], SIZE)
 
 
-def test_reference_depth_is_metres_with_nan_where_unknown(tmp_path):
-    clip = read_sequence_folder(write_sequence(tmp_path / "deep", depth=True))[0]
-    frame = read_evaluation_frame(clip, EvaluationRules())
-    assert np.isnan(frame.depth_m[:5]).all()
-    assert (frame.depth_m[5:] == 3.0).all()
-    assert frame.rgb.shape == (48, 64, 3)
-
-
-def test_depth_beyond_the_limit_is_unknown(tmp_path):
-    clip = read_sequence_folder(write_sequence(tmp_path / "deep", depth=True))[0]
-    frame = read_evaluation_frame(clip, EvaluationRules(largest_known_m=2.5))
-    assert np.isnan(frame.depth_m).all()
-
-
-def test_depth_without_a_reading_is_refused(tmp_path):
-    file = tmp_path / "empty.png"
-    cv2.imwrite(str(file), np.zeros((4, 4), np.uint16))
-    with pytest.raises(UnreadableFrameError, match="got no depth above zero"):
-        read_depth(DepthFile(file))
-
-
-def test_depth_of_eight_bits_is_refused(tmp_path):
-    file = tmp_path / "wrong.png"
-    cv2.imwrite(str(file), np.ones((4, 4), np.uint8))
-    with pytest.raises(UnreadableFrameError, match="expected a 16-bit"):
-        read_depth(DepthFile(file))
-
-
 def test_a_clip_with_a_frame_too_few_is_refused(folder):
     clip = read_sequence_folder(folder)[0]
     with pytest.raises(ValueError, match="one for each offset"):
         Clip("a", clip.frames[:2], clip.offsets, clip.geometry)
-
-
-def test_the_cache_holds_what_fits_and_leaves_no_file(tmp_path):
-    cache = FrameCache(4, (2, 3), limit_bytes=2 * (18 + 1), folder=tmp_path)
-    assert not list(tmp_path.iterdir())  # a killed training removes nothing
-    frames = [np.full((2, 3, 3), number, np.uint8) for number in range(4)]
-    for number, frame in enumerate(frames):
-        assert cache.get(number) is None
-        cache.put(number, frame)
-    assert np.array_equal(cache.get(1), frames[1])
-    assert cache.get(2) is None
-
-
-def test_a_copy_of_the_cache_in_another_process_is_the_same_cache():
-    cache = FrameCache(1, (2, 3), limit_bytes=1000)
-    copy = deepcopy(cache)  # by the state that a process which is not forked gets
-    frame = np.full((2, 3, 3), 7, np.uint8)
-    copy.put(0, frame)
-    assert np.array_equal(cache.get(0), frame)
-
-
-def test_a_copy_whose_owner_is_gone_caches_nothing(tmp_path):
-    cache = FrameCache(1, (2, 3), limit_bytes=1000)
-    copy = deepcopy(cache)
-    del cache
-    with (tmp_path / "other").open("w+b") as other:  # takes the number of the closed file
-        other.write(b"\0" * 100)
-        copy.put(0, np.full((2, 3, 3), 7, np.uint8))
-    assert copy.get(0) is None
-    assert (tmp_path / "other").read_bytes() == b"\0" * 100
-
-
-def test_a_full_disk_costs_the_cache_alone(tmp_path, monkeypatch, caplog):
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.posix_fallocate", full)
-    cache = FrameCache(4, (2, 3), limit_bytes=1000, folder=tmp_path)
-    cache.put(0, np.zeros((2, 3, 3), np.uint8))
-    assert cache.get(0) is None
-    assert "No space left" in caplog.text
-    assert not list(tmp_path.iterdir())
 
 
 def test_recorded_rooms_give_whole_batches(shared_dir):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 
@@ -17,22 +12,13 @@ from gam_depth_training.synthetic import (
     read_shard,
     render_training_shard,
     semantics,
-    write_sequence,
     write_training_shards,
 )
-from gam_depth_training.synthetic.camera_path import quaternion_xyzw
 from gam_depth_training.synthetic.colour_noise import CameraStyle, develop, is_blank
-from gam_depth_training.synthetic.depth_noise import (
-    KINECT,
-    REALSENSE,
-    SENSORS,
-    sensor_depth,
-    to_millimetres,
-)
 from gam_depth_training.synthetic.layout import Finish, Room, shell
 from gam_depth_training.synthetic.lighting import Lamp, gather_lights
 from gam_depth_training.synthetic.materials import MaterialKit
-from gam_depth_training.synthetic.mesh import box, merge, rotation
+from gam_depth_training.synthetic.mesh import box, merge
 from gam_depth_training.synthetic.render import Pinhole, render_view
 from gam_depth_training.synthetic.scene import Scene, build_scene
 from gam_depth_training.synthetic.surface import Tracer
@@ -187,97 +173,6 @@ def test_existing_shards_are_kept(tmp_path):
     assert read_shard(again[1]).rgb.shape == (2, *SMALL_HW, 3)
 
 
-@pytest.fixture(scope="module")
-def sequence(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("sequences") / "robot"
-    return write_sequence(folder, 4, frames=4, size_hw=(120, 160), motion="hand", reference="exact")
-
-
-def test_sequence_has_the_recorded_format(sequence):
-    with (sequence / "frames.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["frame"] for row in rows] == [f"{index:06d}" for index in range(4)]
-    assert set(rows[0]) == {"frame", "source_file", "t_seconds", "has_depth", "has_pose"}
-    about = json.loads((sequence / "intrinsics.json").read_text())
-    assert (about["width"], about["height"], about["depth_scale"]) == (160, 120, 1000.0)
-    poses = np.loadtxt(sequence / "poses.txt")
-    assert poses.shape == (4, 8)
-    np.testing.assert_allclose(np.linalg.norm(poses[:, 4:], axis=1), 1, atol=1e-5)
-    for row in rows:
-        name = row["frame"]
-        assert cv2.imread(str(sequence / "color" / f"{name}.jpg")).shape == (120, 160, 3)
-        exact = cv2.imread(str(sequence / "depth_exact" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        assert exact.dtype == np.uint16
-        assert (exact > 0).mean() > 0.95
-        label = cv2.imread(str(sequence / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        assert set(np.unique(label)) <= {*range(13), 255}
-
-
-def test_sequence_bytes_do_not_depend_on_the_number_of_workers(sequence, tmp_path):
-    parallel = write_sequence(
-        tmp_path / "robot",
-        4,
-        frames=4,
-        size_hw=(120, 160),
-        motion="hand",
-        reference="exact",
-        workers=2,
-    )
-    for path in sorted(sequence.rglob("*")):
-        if path.is_file():
-            assert (parallel / path.relative_to(sequence)).read_bytes() == path.read_bytes(), path
-
-
-def _pose(row):
-    x, y, z, w = row[4:]
-    turn = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = turn, row[1:4]
-    return pose
-
-
-def test_warping_with_depth_pose_and_intrinsics_explains_the_next_frame(sequence):
-    about = json.loads((sequence / "intrinsics.json").read_text())
-    camera = np.array([[about["fx"], 0, about["cx"]], [0, about["fy"], about["cy"]], [0, 0, 1]])
-    poses = [_pose(row) for row in np.loadtxt(sequence / "poses.txt")]
-    colour = [
-        cv2.imread(str(sequence / "color" / f"{i:06d}.jpg")).astype(np.float32) for i in range(4)
-    ]
-    depth = cv2.imread(str(sequence / "depth_exact/000000.png"), cv2.IMREAD_UNCHANGED) / 1000
-    v, u = np.mgrid[0:120, 0:160]
-    rays = np.linalg.inv(camera) @ np.stack([u.ravel(), v.ravel(), np.ones(u.size)])
-    points = np.vstack([rays * depth.ravel(), np.ones(u.size)])
-    moved = (np.linalg.inv(poses[3]) @ poses[0] @ points)[:3]
-    pixel = (camera @ moved)[:2] / np.maximum(moved[2], 1e-6)
-    at = pixel.reshape(2, 120, 160).astype(np.float32)
-    warped = cv2.remap(colour[3], at[0], at[1], cv2.INTER_LINEAR)
-    inside = (at[0] > 1) & (at[0] < 158) & (at[1] > 1) & (at[1] < 118)
-    still = np.abs(colour[3] - colour[0])[inside].mean()
-    explained = np.abs(warped - colour[0])[inside].mean()
-    assert inside.mean() > 0.3
-    assert explained < 0.5 * still
-
-
-def test_a_word_that_is_no_motion_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected one of"):
-        write_sequence(tmp_path / "x", 1, frames=2, motion="drone")
-    with pytest.raises(ValueError, match="expected one of"):
-        write_sequence(tmp_path / "x", 1, frames=2, reference="lidar")
-
-
-@pytest.mark.parametrize("angles", [(0.3, -0.5, 2.8), (3.1, 0.1, 0.0), (0.0, 1.5, -3.0)])
-def test_quaternion_turns_back_into_the_matrix(angles):
-    matrix = rotation(*angles).astype(float)
-    row = np.concatenate([[0, 0, 0, 0], quaternion_xyzw(matrix)])
-    np.testing.assert_allclose(_pose(row)[:3, :3], matrix, atol=1e-6)
-
-
 def test_blank_frames_are_rejected():
     depth = np.full(SMALL_HW, 2.0, np.float32)
     grey = np.full((*SMALL_HW, 3), 128, np.uint8)
@@ -295,62 +190,3 @@ def test_exposure_brings_any_brightness_to_the_same_picture():
         develop(scale * radiance, style, np.random.default_rng(0)) for scale in (0.01, 9)
     )
     assert np.abs(dim.astype(int) - bright).max() <= 1
-
-
-def _step_scene(near=1.0, far=2.0, hw=(120, 160)):
-    """A near plane on the right half before a far plane."""
-    depth = np.full(hw, far, np.float32)
-    depth[:, hw[1] // 2 :] = near
-    label = np.full(hw, semantics.WALL, np.uint8)
-    return depth, label, np.full((*hw, 3), 128, np.uint8)
-
-
-@pytest.mark.parametrize("name", sorted(SENSORS))
-def test_depth_sensor_leaves_a_shadow_left_of_a_near_object(name):
-    sensor = SENSORS[name]
-    reading = sensor_depth(sensor, *_step_scene(hw=(60, 640)), np.random.default_rng(0))
-    shadow_px = sensor.baseline_m * sensor.focal_ratio * 640 * (1 / 1.0 - 1 / 2.0)
-    columns = (reading == 0).mean(0)
-    shadow = columns[320 - int(shadow_px) + 1 : 318]
-    assert len(shadow) > 10
-    assert shadow.mean() > 0.8
-    assert columns[330:].mean() < 0.1
-    assert columns[30:290].mean() < 0.1
-
-
-def test_kinect_quantisation_grows_with_the_square_of_depth():
-    constant = KINECT.focal_ratio * 640 * KINECT.baseline_m
-    for depth_m in (1.0, 3.0):
-        depth, label, rgb = _step_scene(depth_m, depth_m)
-        reading = sensor_depth(KINECT, depth, label, rgb, np.random.default_rng(0))
-        levels = np.unique(reading[reading > 0]).astype(float)
-        expected = depth_m**2 / constant * KINECT.step_px * 1000
-        assert 2 <= len(levels) <= 9
-        np.testing.assert_allclose(np.diff(levels), expected, rtol=0.15, atol=1.1)
-
-
-@pytest.mark.parametrize("sensor", [KINECT, REALSENSE])
-def test_depth_sensor_is_unbiased_in_range_and_silent_outside(sensor):
-    depth, label, rgb = _step_scene(1.5, 1.5)
-    reading = sensor_depth(sensor, depth, label, rgb, np.random.default_rng(0))
-    assert np.median(reading[reading > 0]) == pytest.approx(1500, abs=8)
-    assert (reading > 0).mean() > 0.85
-    for outside in (0.2, 9.5):
-        beyond = sensor_depth(
-            sensor, np.full_like(depth, outside), label, rgb, np.random.default_rng(0)
-        )
-        assert (beyond == 0).mean() > 0.99
-
-
-def test_windows_and_screens_lose_most_and_some_readings():
-    depth, label, rgb = _step_scene(1.5, 1.5)
-    for kind, low, high in ((semantics.WINDOW, 0.6, 1.0), (semantics.TV, 0.2, 0.9)):
-        reading = sensor_depth(
-            KINECT, depth, np.full_like(label, kind), rgb, np.random.default_rng(0)
-        )
-        assert low < (reading == 0).mean() < high
-
-
-def test_unknown_depth_becomes_zero_millimetres():
-    depth = np.array([[np.nan, 1.2344, 70.0, np.inf]], np.float32)
-    assert to_millimetres(depth).tolist() == [[0, 1234, 0, 0]]
