@@ -76,7 +76,7 @@ def read_sequence_folder(
     gap = int(facts.get("frame_gap", 1)) if gap is None else gap
     if gap < 1:
         raise ValueError(f"{path}: got a frame gap of {gap}, expected 1 or more")
-    group = group or _room_of(str(facts.get("room") or path.name))
+    group = group or room_of(path)
     frames = _picture_files(recording)
     geometry = FrameGeometry.whole(_fitted(recording.intrinsics, frames))
     clips = []
@@ -172,8 +172,15 @@ def _read_facts(path: Path) -> dict[str, object]:
     return facts
 
 
-def _room_of(name: str) -> str:
-    """All sequences of one TUM laboratory show one room."""
+def room_of(path: Path) -> str:
+    """Return the room of a recording: of sequence.json, or its name.
+
+    All sequences of one TUM laboratory show one room.
+
+    Raises:
+        ValueError: sequence.json cannot be read.
+    """
+    name = str(_read_facts(path).get("room") or path.name)
     laboratory = re.search(r"freiburg\d", name)
     return laboratory.group() if laboratory else name
 
