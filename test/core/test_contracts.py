@@ -104,4 +104,4 @@ def test_a_setting_out_of_range_is_refused(make, words):
 def test_a_scale_is_known_only_when_it_has_a_value():
     state = ScaleState("UNKNOWN", "fixed", float("nan"), float("inf"), 0.0, "")
     assert not state.known
-    assert dataclasses.replace(state, value=2.0).known
+    assert dataclasses.replace(state, state="LOCKED", value=2.0, sigma_log=0.0).known

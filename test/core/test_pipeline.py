@@ -72,19 +72,21 @@ def bytes_of(perception: Perception) -> bytes:
     return b"".join(array.tobytes() for array in arrays)
 
 
-def test_first_frame_with_a_reference_is_nan_and_the_second_metric(pipeline):
-    first, second = pipeline.process(frame(1)), pipeline.process(frame(2))
-    assert not first.scale.known
-    assert np.isnan(first.depth_m).all()
-    assert np.isnan(first.sigma_m).all()
-    assert (first.source == SOURCE_NONE).all()
+def test_two_frames_with_a_reference_are_nan_and_the_third_metric(pipeline):
+    first, second, third = (pipeline.process(frame(index)) for index in (1, 2, 3))
+    assert [one.scale.state for one in (first, second, third)] == ["UNKNOWN", "ACQUIRING", "LOCKED"]
+    for unknown in (first, second):
+        assert np.isnan(unknown.depth_m).all()
+        assert np.isnan(unknown.sigma_m).all()
+        assert (unknown.source == SOURCE_NONE).all()
     np.testing.assert_allclose(first.network_depth, tiny_depth(RGB), rtol=1e-6)
-    assert second.scale.value == pytest.approx(2.0, rel=1e-5)
-    np.testing.assert_allclose(second.depth_m, np.clip(2 * tiny_depth(RGB), 0.1, 10), rtol=1e-5)
-    assert (second.source == SOURCE_NETWORK).all()
+    assert third.scale.value == pytest.approx(2.0, rel=1e-5)
+    np.testing.assert_allclose(third.depth_m, np.clip(2 * tiny_depth(RGB), 0.1, 10), rtol=1e-5)
+    assert (third.source == SOURCE_NETWORK).all()
 
 
 def test_sigma_joins_calibrated_network_and_scale_uncertainty(pipeline):
+    pipeline.process(frame(0))
     pipeline.process(frame(1))
     perception = pipeline.process(frame(2))
     total = math.hypot(1.5 * SIGMA, perception.scale.sigma_log)
@@ -114,7 +116,8 @@ def test_outputs_are_at_the_pictures_size_with_its_stamp_frame_and_calibration(p
 
 
 def test_only_metric_outputs_are_clipped(pipeline):
-    pipeline.process(frame(1, 5.0, rgb=np.zeros_like(RGB)))  # 1 unit is 5 m
+    for index in (0, 1):
+        pipeline.process(frame(index, 5.0, rgb=np.zeros_like(RGB)))  # 1 unit is 5 m
     perception = pipeline.process(frame(2, None, rgb=np.full_like(RGB, 255)))
     assert (perception.network_depth == 5.0).all()  # 25 m
     assert (perception.depth_m == 10.0).all()
@@ -123,12 +126,14 @@ def test_only_metric_outputs_are_clipped(pipeline):
 def test_a_frames_outputs_never_depend_on_its_own_reference(model):
     same, other = load_pipeline(model), load_pipeline(model)
     for pipeline, last in ((same, 2.0), (other, 3.0)):
+        pipeline.process(frame(0, 2.0))
         pipeline.process(frame(1, 2.0))
         pipeline.process(frame(2, last))
-    # The scale of frame 2 came from frame 1 only; from frame 3 on they part.
+    # The scale of frame 2 came from frames 0 and 1 only; from frame 3 on they part.
     again, changed = load_pipeline(model), load_pipeline(model)
-    again.process(frame(1, 2.0))
-    changed.process(frame(1, 2.0))
+    for pipeline in (again, changed):
+        pipeline.process(frame(0, 2.0))
+        pipeline.process(frame(1, 2.0))
     assert bytes_of(again.process(frame(2, 2.0))) == bytes_of(changed.process(frame(2, 3.0)))
     assert bytes_of(same.process(frame(3))) != bytes_of(other.process(frame(3)))
 
@@ -196,6 +201,7 @@ class FailingEngine:
 def test_an_engine_that_fails_costs_one_frame(model, failure):
     engine = FailingEngine(load_pipeline(model).engine)
     pipeline = PerceptionPipeline(engine)
+    pipeline.process(frame(0))
     pipeline.process(frame(1))
     engine.failure = failure
     with pytest.raises(FrameError, match="got"):
@@ -216,7 +222,7 @@ def test_an_engine_that_fails_costs_one_frame(model, failure):
         (ReferenceDepth(np.ones((48, 64), np.float32), 0, "camera"), "got a stamp -0.099 s"),
     ],
 )
-def test_a_bad_reference_costs_only_a_note(pipeline, reference, words):
+def test_a_bad_reference_costs_only_a_note_and_the_state_says_it(pipeline, reference, words):
     pipeline.process(frame(1))
     pipeline.process(frame(2))
     perception = pipeline.process(frame(3, reference=reference))
@@ -225,7 +231,10 @@ def test_a_bad_reference_costs_only_a_note(pipeline, reference, words):
     assert len(perception.notes) == 1
     assert words in perception.notes[0]
     assert "\n" not in perception.notes[0]
-    assert pipeline.process(frame(4)).scale.value == pytest.approx(2.0, rel=1e-5)
+    following = pipeline.process(frame(4)).scale
+    assert (following.state, following.reason) == ("HOLDING", perception.notes[0])
+    assert following.value == pytest.approx(2.0, rel=1e-5)
+    assert pipeline.process(frame(5)).scale.state == "LOCKED"
 
 
 def test_calibration_for_another_size_costs_only_a_note(pipeline):
@@ -236,12 +245,14 @@ def test_calibration_for_another_size_costs_only_a_note(pipeline):
 
 
 def test_stamps_going_back_forget_the_scale_with_a_note(pipeline):
+    pipeline.process(frame(99))
     pipeline.process(frame(100))
     assert pipeline.process(frame(101)).scale.known
     looped = pipeline.process(frame(1))
     assert not looped.scale.known
     assert looped.notes == ("stamps went back by 3.300 s: the scale starts anew",)
-    following = pipeline.process(frame(2))
+    pipeline.process(frame(2))
+    following = pipeline.process(frame(3))
     assert following.scale.known
     assert not following.notes
 
@@ -261,11 +272,14 @@ def test_fixed_scale_is_metric_from_the_first_frame(model):
 
 def test_reset_forgets_the_scale(pipeline):
     pipeline.process(frame(1))
+    assert pipeline.process(frame(2)).scale.state == "ACQUIRING"
+    assert pipeline.process(frame(3)).scale.known
     pipeline.reset()
-    assert not pipeline.process(frame(2)).scale.known
+    assert pipeline.process(frame(4)).scale.state == "UNKNOWN"
 
 
 def test_live_settings_apply_and_keep_the_scale(pipeline):
+    pipeline.process(frame(0))
     pipeline.process(frame(1))
     pipeline.configure(PipelineConfig(max_depth_m=4.0))
     assert pipeline.process(frame(2)).depth_m.max() == 4.0
@@ -291,8 +305,32 @@ def test_a_cloud_needs_depth_sigma_and_labels(pipeline):
 
 
 def test_the_scale_learns_even_when_nothing_is_wanted(pipeline):
+    pipeline.process(frame(0), Outputs.none())
     pipeline.process(frame(1), Outputs.none())
     assert pipeline.process(frame(2)).scale.known
+
+
+def floor_picture():
+    """A picture that the tiny model takes for a floor, and the camera that sees it.
+
+    Its depth is 352.5 / (v + 70.5): 5 at the top, 3 at the bottom, all of it bright and so
+    labelled floor. A level camera with fy = 100 and cy = -70.5 stands 3.525 units above it.
+    """
+    depth = 352.5 / (np.arange(48) + 70.5)
+    grey = np.round((depth - 1.0) * 255 / 4).astype(np.uint8)
+    rgb = np.broadcast_to(grey[:, None, None], (48, 64, 3)).copy()
+    return rgb, Intrinsics(64, 48, 100.0, 100.0, 31.5, -70.5)
+
+
+def test_camera_height_gives_metres_without_any_reference(model):
+    config = PipelineConfig(scale=ScaleConfig(source="camera_height", camera_height_m=1.41))
+    pipeline, (rgb, camera) = load_pipeline(model, config), floor_picture()
+    for index in range(2):
+        pipeline.process(frame(index, None, rgb=rgb, intrinsics=camera), Outputs.none())
+    perception = pipeline.process(frame(2, None, rgb=rgb, intrinsics=camera))
+    assert (perception.scale.state, perception.scale.source) == ("LOCKED", "camera_height")
+    assert perception.scale.value == pytest.approx(0.4, rel=0.01)
+    np.testing.assert_allclose(perception.depth_m[0], 2.0, rtol=0.01)
 
 
 def test_an_earlier_perception_is_never_overwritten(pipeline):

@@ -1,33 +1,61 @@
-"""Claims about learning metres from a reference depth."""
+"""Claims about learning metres from a reference depth, a floor, or a statement."""
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gam_depth_ros.core.camera import Intrinsics
 from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
+from gam_depth_ros.core.pairing import StampPairer
 from gam_depth_ros.core.scale_alignment import (
+    CameraHeight,
     FixedScale,
-    ScaleEstimator,
+    MedianReference,
+    ScaleObservation,
     make_scale_source,
     median_scale,
 )
+from gam_depth_ros.core.scale_measurement import reference_measurement, weighted_median
 
 SECOND = 1_000_000_000
-DEPTH = np.full((20, 30), 1.5, np.float32)
+STEP = SECOND // 10
+HW = (20, 30)
+GENERATOR = np.random.default_rng(0)
+CAMERA = Intrinsics(30, 20, 20.0, 20.0, 14.5, 9.5)
+FLOOR = 4
 
 
-def reference(metres, stamp_ns, frame_id="camera"):
-    depth_m = np.full((20, 30), metres, np.float32) if np.isscalar(metres) else metres
-    return ReferenceDepth(depth_m, stamp_ns, frame_id)
+def seen(stamp_ns, metres=None, *, depth=1.5, sigma=None, labels=None, reference_ns=None):
+    """A frame with a flat network depth and, if metres are given, a reference."""
+    reference = None
+    if metres is not None:
+        depth_m = np.full(HW, metres, np.float32) if np.isscalar(metres) else metres
+        at = stamp_ns if reference_ns is None else reference_ns
+        reference = ReferenceDepth(depth_m, at, "camera")
+    nothing = np.empty((0, 0), np.float32)
+    return ScaleObservation(
+        stamp_ns=stamp_ns,
+        rgb=np.full((*HW, 3), stamp_ns // STEP % 2, np.uint8),
+        depth=np.full(HW, depth, np.float32) if np.isscalar(depth) else depth,
+        sigma_log=nothing if sigma is None else sigma,
+        labels=np.empty((0, 0), np.uint8) if labels is None else labels,
+        label_confidence=nothing if labels is None else np.ones(HW, np.float32),
+        intrinsics=CAMERA,
+        reference=reference,
+    )
 
 
-def estimator(**settings_):
-    return ScaleEstimator(ScaleConfig(**settings_))
+def fed(metres, **settings_):
+    source = MedianReference(ScaleConfig(**settings_))
+    for index, value in enumerate(metres):
+        assert source.observe(seen(index * STEP, value)) is None
+    return source
 
 
 def test_median_scale_ignores_nan_reference():
@@ -53,171 +81,242 @@ def test_doubled_reference_doubles_the_median_scale(pairs):
     assert median_scale(metres, 2 * depth) == pytest.approx(median_scale(metres, depth) / 2)
 
 
-@settings(deadline=None)
-@given(st.lists(st.floats(0.5, 2.5), min_size=1, max_size=8))
-def test_doubled_references_double_the_estimate(values):
-    single, doubled = estimator(), estimator()
-    for index, metres in enumerate(values):
-        stamp = index * SECOND // 30
-        single.update(stamp, reference(metres, stamp), DEPTH)
-        doubled.update(stamp, reference(2 * metres, stamp), DEPTH)
-    first, second = (one.estimate(SECOND) for one in (single, doubled))
-    assert second.value == pytest.approx(2 * first.value)
-    assert second.sigma_log == pytest.approx(first.sigma_log)
-
-
-def test_unknown_until_a_reference_then_locked():
-    scale = estimator()
-    before = scale.estimate(0)
-    assert (before.state, before.known, before.sigma_log, before.age_s) == (
-        "UNKNOWN",
-        False,
-        math.inf,
-        math.inf,
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=25))
+def test_equal_weights_give_the_plain_median(values):
+    assert weighted_median(np.array(values), np.full(len(values), 0.7)) == pytest.approx(
+        np.median(values)
     )
-    assert scale.update(0, reference(3.0, 0), DEPTH) is None
-    after = scale.estimate(SECOND // 30)
+
+
+def test_a_heavy_value_is_the_weighted_median():
+    assert weighted_median(np.array([5.0, 1.0, 3.0]), np.array([9.0, 2.0, 2.0])) == 5.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0.5, 2.5), min_size=1, max_size=8))
+def test_doubled_references_double_the_output(values):
+    first = fed(values).estimate(SECOND)
+    second = fed([2 * value for value in values]).estimate(SECOND)
+    assert second.state == first.state
+    if first.known:
+        assert second.value == pytest.approx(2 * first.value, rel=1e-5)
+        assert second.sigma_log == pytest.approx(first.sigma_log, rel=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.4, 5.5), st.integers(2, 12))
+def test_a_constant_scene_stays_constant(metres, count):
+    source = fed([metres] * count)
+    for at in (1, 3 * SECOND):
+        state = source.estimate((count - 1) * STEP + at)
+        assert state.value == pytest.approx(metres / 1.5, rel=1e-5)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.permutations(range(8)), st.lists(st.integers(-9, 9), min_size=8, max_size=8))
+def test_the_order_of_arrival_within_the_slop_does_not_matter(order, jitter_ms):
+    """Each topic keeps its own order; which of a pair comes first does not matter."""
+    metres = [1.0 + 0.05 * index for index in range(8)]
+    stamps = [index * STEP + jitter * 1_000_000 for index, jitter in enumerate(jitter_ms, 1)]
+
+    def run(reference_first):
+        pairer, source = StampPairer(slop_ns=20_000_000), MedianReference(ScaleConfig())
+        for index in range(8):
+            image_ns = (index + 1) * STEP
+            arrivals = [("reference", stamps[index]), ("image", image_ns)]
+            waiting = None
+            for kind, at in arrivals if reference_first[index] else reversed(arrivals):
+                if kind == "reference":
+                    pairer.add(at, (at, metres[index]))
+                else:
+                    waiting = at
+            taken = pairer.take(waiting)
+            assert taken is not None
+            source.observe(seen(image_ns, taken[1], reference_ns=taken[0]))
+        return source.estimate(10 * STEP)
+
+    assert run([place % 2 == 0 for place in order]) == run([True] * 8)
+
+
+def test_the_first_reference_is_acquiring_and_the_second_locks():
+    source = MedianReference(ScaleConfig())
+    before = source.estimate(0)
+    assert (before.state, before.sigma_log, before.age_s) == ("UNKNOWN", math.inf, math.inf)
+    source.observe(seen(0, 3.0))
+    assert source.estimate(STEP).state == "ACQUIRING"
+    source.observe(seen(STEP, 3.0))
+    after = source.estimate(2 * STEP)
     assert (after.state, after.source) == ("LOCKED", "median_reference")
     assert after.value == pytest.approx(2.0)
-    assert after.age_s == pytest.approx(1 / 30)
+    assert after.age_s == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("offset_ns", "known"), [(0, False), (-1, True), (1, False)])
 def test_only_references_strictly_before_serve(offset_ns, known):
-    scale = estimator()
-    scale.update(SECOND, reference(3.0, 2 * SECOND + offset_ns), DEPTH)
-    assert scale.estimate(2 * SECOND).known is known
-    assert scale.estimate(3 * SECOND).known
+    source = MedianReference(ScaleConfig(acquire_count=1))
+    source.observe(seen(SECOND, 3.0, reference_ns=2 * SECOND + offset_ns))
+    assert source.estimate(2 * SECOND).known is known
+    assert source.estimate(2 * SECOND + STEP).known
 
 
 def test_asking_twice_changes_nothing():
-    scale = estimator()
-    scale.update(0, reference(3.0, 0), DEPTH)
-    assert scale.estimate(SECOND) == scale.estimate(SECOND)
+    source = fed([3.0] * 3)
+    assert source.estimate(SECOND) == source.estimate(SECOND)
 
 
-def test_the_filter_follows_by_its_time_constant():
-    scale = estimator(smoothing_time_s=0.5)
-    scale.update(0, reference(1.5, 0), DEPTH)
-    scale.update(SECOND // 2, reference(3.0, SECOND // 2), DEPTH)
-    # log scale goes from 0 to log 2 by 1 - 1/e after one time constant.
-    expected = math.exp(math.log(2) * (1 - math.exp(-1)))
-    assert scale.estimate(SECOND).value == pytest.approx(expected, rel=1e-6)
+def test_the_variance_is_the_robust_spread_over_the_independent_regions():
+    # Log ratios are -0.3, 0 and 0.3 in thirds of the width, the jump of 0.3 a boundary to each
+    # side: of 3 x 10 columns 9, 8 and 9 count. Their median is 0, the median deviation 0.3.
+    steps = np.repeat([-0.3, 0.0, 0.3], 10)
+    metres = np.broadcast_to(1.5 * np.exp(steps), HW).astype(np.float32)
+    observation = seen(0, metres)
+    measured = reference_measurement(observation, observation.reference, ScaleConfig())
+    assert measured.log_scale == pytest.approx(0.0, abs=1e-6)
+    sigma = 1.2533 * 1.4826 * 0.3 / math.sqrt(64)
+    assert measured.variance == pytest.approx(sigma**2, rel=1e-4)
 
 
-def test_no_smoothing_takes_the_last_reference():
-    scale = estimator(smoothing_time_s=0.0)
-    scale.update(0, reference(1.5, 0), DEPTH)
-    scale.update(SECOND, reference(3.0, SECOND), DEPTH)
-    assert scale.estimate(2 * SECOND).value == pytest.approx(2.0)
+def test_pixels_on_boundaries_do_not_count():
+    # A third of the picture is twice as deep for the network only in one column, beside the jump.
+    depth = np.full(HW, 1.5, np.float32)
+    depth[:, 15:] = 3.0
+    metres = 2 * depth
+    metres[:, 14:16] = 0.5
+    observation = seen(0, metres.astype(np.float32), depth=depth)
+    measured = reference_measurement(observation, observation.reference, ScaleConfig())
+    assert measured.log_scale == pytest.approx(math.log(2), abs=1e-6)
+    assert measured.variance == pytest.approx(0.01**2)
 
 
-def test_scale_holds_then_is_unknown_again():
-    scale = estimator(max_age_s=5.0)
-    scale.update(0, reference(3.0, 0), DEPTH)
-    fresh, holding, lost = (scale.estimate(at * SECOND) for at in (1, 4, 6))
-    assert [state.state for state in (fresh, holding, lost)] == ["LOCKED", "HOLDING", "UNKNOWN"]
-    assert holding.value == fresh.value
-    assert holding.sigma_log > fresh.sigma_log
-    assert math.isnan(lost.value)
-    assert "the last reference is 6.0 s old" in lost.reason
+def test_what_the_network_is_unsure_of_counts_less():
+    # Five eighths of the width say 1, three eighths say 4; sigma there is tenfold or a tenth.
+    metres = np.full(HW, 1.5, np.float32)
+    metres[:, 18:] = 6.0 - 1e-3
+    for unsure, expected in ((np.s_[:, 18:], 1.0), (np.s_[:, :18], 4.0)):
+        sigma = np.full(HW, 0.05, np.float32)
+        sigma[unsure] = 5.0
+        observation = seen(0, metres, sigma=sigma)
+        measured = reference_measurement(observation, observation.reference, ScaleConfig())
+        if expected == 1.0:
+            assert math.exp(measured.log_scale) == pytest.approx(expected, rel=1e-3)
 
 
-def test_after_a_long_gap_the_scale_starts_from_the_new_reference():
-    scale = estimator(max_age_s=5.0, smoothing_time_s=60.0)
-    scale.update(0, reference(1.5, 0), DEPTH)
-    scale.update(10 * SECOND, reference(3.0, 10 * SECOND), DEPTH)
-    assert scale.estimate(11 * SECOND).value == pytest.approx(2.0)
-
-
-def test_sigma_is_the_robust_spread_over_the_independent_regions():
-    # Log ratios alternate between -0.3 and 0.3: their median is one of the two or between, and
-    # the median absolute deviation from 0 is 0.3.
-    metres = (1.5 * np.exp(np.tile([-0.3, 0.3], (20, 15)))).astype(np.float32)
-    scale = estimator()
-    scale.update(0, reference(metres, 0), DEPTH)
-    state = scale.estimate(SECOND // 30)
-    assert state.value == pytest.approx(1.0, rel=1e-5)
-    assert state.sigma_log == pytest.approx(1.2533 * 1.4826 * 0.3 / math.sqrt(64), rel=1e-5)
-
-
-def test_sigma_never_claims_better_than_one_percent():
-    scale = estimator()
-    scale.update(0, reference(3.0, 0), DEPTH)
-    assert scale.estimate(1).sigma_log == 0.01
-
-
-def test_a_jumping_scale_is_less_sure():
-    steady, jumping = estimator(), estimator()
-    for index in range(10):
-        stamp = index * SECOND // 10
-        steady.update(stamp, reference(2.0, stamp), DEPTH)
-        jumping.update(stamp, reference(2.0 if index % 2 else 3.0, stamp), DEPTH)
-    assert jumping.estimate(SECOND).sigma_log > 5 * steady.estimate(SECOND).sigma_log
+NAN = np.full(HW, np.nan, np.float32)
+SPARSE = np.where(np.eye(*HW) > 0, 2, np.nan).astype(np.float32)
 
 
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (reference(np.full((20, 30), np.nan, np.float32), 0), "got 0.0% valid pixels"),
-        (reference(0.1, 0), "got 0.0% valid pixels from 0.3 to 6 m"),
-        (reference(9.0, 0), "got 0.0% valid pixels"),
-        (reference(np.where(np.eye(20, 30) > 0, 2, np.nan).astype(np.float32), 0), "got 3.3%"),
-        (reference(np.ones((10, 30), np.float32), 0), r"got size \(10, 30\), expected \(20, 30\)"),
+        (NAN, "got 0.0% valid pixels"),
+        (0.1, "got 0.0% valid pixels from 0.3 to 6 m"),
+        (9.0, "got 0.0% valid pixels"),
+        (SPARSE, "got 3.3%"),
+        (np.ones((10, 30), np.float32), r"got size \(10, 30\), expected \(20, 30\)"),
+        (2500.0, "millimetres read as metres"),
+        (0.0025, "metres divided twice"),
     ],
 )
 def test_a_useless_reference_is_refused_in_one_line_and_changes_nothing(bad, words):
-    scale = estimator()
-    note = scale.update(0, bad, DEPTH)
+    source = MedianReference(ScaleConfig())
+    note = source.observe(seen(0, bad))
     assert note is not None
     assert "\n" not in note
     assert re.search(words, note)
-    state = scale.estimate(SECOND)
+    state = source.estimate(SECOND)
     assert not state.known
     assert note in state.reason
 
 
 def test_a_repeated_or_older_reference_is_refused():
-    scale = estimator()
-    scale.update(SECOND, reference(3.0, SECOND), DEPTH)
-    for stamp in (SECOND, SECOND - 1):
-        assert "expected one later" in (
-            scale.update(2 * SECOND, reference(6.0, stamp), DEPTH) or ""
-        )
-    assert scale.estimate(3 * SECOND).value == pytest.approx(2.0)
+    source = fed([3.0] * 3)
+    value = source.estimate(3 * STEP).value
+    for stamp in (2 * STEP, STEP):
+        note = source.observe(seen(3 * STEP, 6.0, reference_ns=stamp))
+        assert "expected one later" in (note or "")
+    state = source.estimate(4 * STEP)
+    assert state.value == pytest.approx(value)
+    assert (state.state, "stale" in state.reason) == ("HOLDING", True)
 
 
 def test_stamps_going_back_reset_with_a_note():
-    scale = estimator()
-    scale.update(5 * SECOND, reference(3.0, 5 * SECOND), DEPTH)
-    note = scale.update(SECOND, reference(6.0, SECOND), DEPTH)
-    assert note == "stamps went back by 4.000 s: the scale is learnt anew"
-    assert scale.estimate(2 * SECOND).value == pytest.approx(4.0)
-    assert not scale.estimate(0).known
+    source = fed([3.0] * 60)
+    note = source.observe(seen(SECOND, 6.0))
+    assert note == "stamps went back by 4.900 s: the scale is learnt anew"
+    source.observe(seen(SECOND + STEP, 6.0))
+    assert source.estimate(2 * SECOND).value == pytest.approx(4.0)
+    assert not source.estimate(0).known
 
 
 def test_reset_forgets():
-    scale = estimator()
-    scale.update(0, reference(3.0, 0), DEPTH)
-    scale.reset()
-    assert not scale.estimate(SECOND).known
+    source = fed([3.0] * 3)
+    source.reset()
+    assert source.estimate(SECOND).state == "UNKNOWN"
 
 
 def test_changed_settings_keep_the_scale():
-    scale = estimator(max_age_s=100.0)
-    scale.update(0, reference(3.0, 0), DEPTH)
-    assert scale.estimate(20 * SECOND).known
-    scale.configure(ScaleConfig(max_age_s=10.0))
-    assert not scale.estimate(20 * SECOND).known
-    scale.configure(ScaleConfig(max_age_s=30.0))
-    assert scale.estimate(20 * SECOND).value == pytest.approx(2.0)
+    source = fed([3.0] * 3, max_age_s=100.0)
+    assert source.estimate(20 * SECOND).known
+    source.configure(ScaleConfig(max_age_s=10.0))
+    assert source.estimate(20 * SECOND).state == "LOST"
+    source.configure(ScaleConfig(max_age_s=30.0))
+    assert source.estimate(20 * SECOND).value == pytest.approx(2.0)
 
 
 def test_fixed_scale_is_known_from_the_start_and_ignores_references():
-    scale = make_scale_source(ScaleConfig(source="fixed", fixed_value=2.5))
-    assert isinstance(scale, FixedScale)
-    assert scale.update(0, reference(9.0, 0), DEPTH) is None
-    state = scale.estimate(SECOND)
-    assert (state.state, state.source, state.value, state.known) == ("LOCKED", "fixed", 2.5, True)
-    scale.configure(ScaleConfig(source="fixed", fixed_value=3.0))
-    assert scale.estimate(SECOND).value == 3.0
+    config = ScaleConfig(source="fixed", fixed_value=2.5, fixed_sigma_log=0.1)
+    source = make_scale_source(config)
+    assert isinstance(source, FixedScale)
+    assert source.observe(seen(0, 9.0)) is None
+    source.refuse("reference depth refused: got nonsense")
+    state = source.estimate(SECOND)
+    assert (state.state, state.source, state.value) == ("LOCKED", "fixed", 2.5)
+    assert state.sigma_log == 0.1
+    source.configure(replace(config, fixed_value=3.0))
+    assert source.estimate(SECOND).value == 3.0
+
+
+def floor_frame(stamp_ns, units_high, fraction=1.0):
+    """A level camera above an endless floor: depth = height · fy / (v − cy) below the horizon."""
+    rows = np.arange(HW[0], dtype=np.float32)
+    below = np.maximum(rows - 9.5, 0.4)[:, None]
+    depth = np.broadcast_to(units_high * 20.0 / below, HW).astype(np.float32)
+    labels = np.full(HW, 11, np.uint8)
+    labels[12:, : round(30 * fraction)] = FLOOR
+    return seen(stamp_ns, depth=depth, labels=labels)
+
+
+def test_camera_height_learns_from_the_floor_without_a_reference():
+    source = make_scale_source(ScaleConfig(source="camera_height", camera_height_m=1.2))
+    assert isinstance(source, CameraHeight)
+    assert (source.needs_reference, source.needs_labels) == (False, True)
+    for index in range(3):
+        assert source.observe(floor_frame(index * STEP, 0.4)) is None
+    state = source.estimate(3 * STEP)
+    assert (state.state, state.source) == ("LOCKED", "camera_height")
+    assert state.value == pytest.approx(3.0, rel=1e-3)
+    assert state.sigma_log >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("height_m", "fraction", "words"),
+    [(0.0, 1.0, "got no camera_height_m"), (1.2, 0.0, "got 0.0% of the picture labelled floor")],
+)
+def test_without_height_or_floor_camera_height_says_so(height_m, fraction, words):
+    config = ScaleConfig(source="camera_height", camera_height_m=height_m)
+    source = CameraHeight(config)
+    source.observe(floor_frame(0, 0.4, fraction))
+    state = source.estimate(STEP)
+    assert state.state == "UNKNOWN"
+    assert words in state.reason
+
+
+def test_another_camera_height_is_learnt_anew():
+    config = ScaleConfig(source="camera_height", camera_height_m=1.2)
+    source = CameraHeight(config)
+    for index in range(3):
+        source.observe(floor_frame(index * STEP, 0.4))
+    source.configure(replace(config, max_age_s=5.0))
+    assert source.estimate(3 * STEP).known
+    source.configure(replace(config, camera_height_m=0.6))
+    assert not source.estimate(3 * STEP).known

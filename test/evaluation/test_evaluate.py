@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from recording_maker import HEIGHT, WIDTH, make_sequence, truth_mm
 from rosbags.rosbag2 import Reader
+from tiny_model import SIGMA
 
 from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
 from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
-from gam_depth_ros.core.scale_alignment import ScaleEstimator
+from gam_depth_ros.core.scale_alignment import MedianReference, ScaleObservation
 from gam_depth_ros.evaluation.bag import (
     BagError,
     OutMessage,
@@ -100,24 +101,35 @@ def test_per_frame_median_equals_a_plain_computation(sequence: Path, model: Path
 def test_online_scale_never_sees_the_frame_it_scores(sequence: Path, model: Path) -> None:
     pipeline = load_pipeline(model)
     report = evaluate(open_recording(sequence), pipeline).report
-    estimator = ScaleEstimator(pipeline.config.scale)
+    source = MedianReference(pipeline.config.scale)
+    no_labels = np.empty((0, 0), np.uint8)
     rows, known = [], []
     depths = network_depths(sequence, model)
     for index, frame in enumerate(open_recording(sequence).frames()):
-        # Every estimator here is fed with the frames before this one, and nothing else.
-        scale = estimator.estimate(frame.stamp_ns).value
+        # The source here is fed with the frames before this one, and nothing else.
+        scale = source.estimate(frame.stamp_ns).value
         known.append(scale)
         if np.isfinite(scale):
             metric = depths[index] * scale
             rows.append(plain_errors(truth_mm(index) / 1000.0, metric, align=False))
         reference = frame.reference
         assert isinstance(reference, ReferenceDepth)
-        estimator.update(frame.stamp_ns, reference, depths[index])
+        source.observe(
+            ScaleObservation(
+                stamp_ns=frame.stamp_ns,
+                rgb=frame.rgb,
+                depth=depths[index],
+                sigma_log=np.full_like(depths[index], SIGMA),
+                labels=no_labels,
+                label_confidence=np.empty((0, 0), np.float32),
+                reference=reference,
+            )
+        )
     score = report["depth"]["online_scale"]
-    assert (score["frames"], score["frames_without_scale"]) == (5, 1)
+    assert (score["frames"], score["frames_without_scale"]) == (4, 2)
     np.testing.assert_allclose([score[n] for n in NAMES], np.mean(rows, axis=0), rtol=1e-5)
-    assert report["series"][0]["scale"] is None
-    np.testing.assert_allclose([row["scale"] for row in report["series"][1:]], known[1:])
+    assert [row["scale"] for row in report["series"][:2]] == [None, None]
+    np.testing.assert_allclose([row["scale"] for row in report["series"][2:]], known[2:])
 
 
 def test_online_scale_is_blind_to_a_change_of_the_last_reference(
@@ -201,8 +213,8 @@ def test_recorded_outputs_get_the_figures_of_the_pipeline_that_made_them(
         assert recorded["depth"]["online_scale"][name] == pytest.approx(
             offline["depth"]["online_scale"][name], rel=1e-5
         )
-    # The first frame was published as NaN, so only five have a depth to align.
-    assert recorded["depth"]["per_frame_median"]["frames"] == 5
+    # Two frames were published as NaN, so only four have a depth to align.
+    assert recorded["depth"]["per_frame_median"]["frames"] == 4
     assert recorded["depth"]["constant_floor"] == offline["depth"]["constant_floor"]
     assert recorded["latency_ms"]["p50"] is None
     assert recorded["uncertainty"]["coverage_1sigma"]["online_scale"] == pytest.approx(

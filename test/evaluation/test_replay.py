@@ -52,7 +52,7 @@ def test_every_output_is_there_once_a_frame_with_the_inputs_stamp(
     sequence: Path, pipeline: PerceptionPipeline, tmp_path: Path, storage: str
 ) -> None:
     result = replay(open_recording(sequence), pipeline, tmp_path / "bag", storage=storage)
-    assert (result.frames_in, result.frames_out, result.frames_without_scale) == (6, 6, 1)
+    assert (result.frames_in, result.frames_out, result.frames_without_scale) == (6, 6, 2)
     stamps = [frame.stamp_ns for frame in open_recording(sequence).frames()]
     with Reader(tmp_path / "bag") as reader:
         types = {c.topic: c.msgtype for c in reader.connections}
@@ -66,22 +66,23 @@ def test_every_output_is_there_once_a_frame_with_the_inputs_stamp(
     assert result.messages["/camera/color/image_raw"] == 6
 
 
-def test_first_frame_is_unknown_and_the_second_is_metric(
+def test_two_frames_are_unknown_and_the_third_is_metric(
     sequence: Path, pipeline: PerceptionPipeline, tmp_path: Path
 ) -> None:
     replay(open_recording(sequence), pipeline, tmp_path / "bag")
     depths = [pixels(m, np.float32) for m in decoded(tmp_path / "bag", "/gam_depth/depth/image")]
     sources = [pixels(m, np.uint8) for m in decoded(tmp_path / "bag", "/gam_depth/depth/source")]
     scales = decoded(tmp_path / "bag", "/gam_depth/scale")
-    assert np.isnan(depths[0]).all()
-    assert np.isfinite(depths[1]).all()
-    assert (sources[0] == SOURCE_NONE).all()
-    assert (sources[1] == SOURCE_NETWORK).all()
-    assert (scales[0].state, scales[1].state) == (scales[0].UNKNOWN, scales[0].LOCKED)
-    assert np.isnan(scales[0].value)
+    assert np.isnan(depths[:2]).all()
+    assert np.isfinite(depths[2]).all()
+    assert (np.stack(sources[:2]) == SOURCE_NONE).all()
+    assert (sources[2] == SOURCE_NETWORK).all()
+    states = [scales[0].UNKNOWN, scales[0].ACQUIRING, scales[0].LOCKED]
+    assert [scale.state for scale in scales[:3]] == states
+    assert np.isnan([scale.value for scale in scales[:2]]).all()
     # Twice as far from the same network depth: the ratio within a frame is the network's.
-    network = 1 + 4 * np.array([35.0, 200.0]) / 255
-    ratio = depths[1][0, -1] / depths[1][0, 0]
+    network = 1 + 4 * np.array([50.0, 200.0]) / 255
+    ratio = depths[2][0, -1] / depths[2][0, 0]
     assert ratio == pytest.approx(network[1] / network[0], rel=1e-4)
 
 

@@ -154,18 +154,23 @@ def test_reset_scale_forgets_and_the_topics_of_our_own_messages_say_so(graph, st
     first = scale_at(SECOND_NS)
     assert first.state == messages.ScaleStatus.UNKNOWN
     assert np.isnan(first.value)
+    assert first.reason == "no reference depth accepted yet"
     second = scale_at(SECOND_NS + 100_000_000)
-    assert second.state == messages.ScaleStatus.LOCKED
-    assert second.value == pytest.approx(0.5, rel=1e-4)
-    assert second.age_s == pytest.approx(0.1)
+    assert second.state == messages.ScaleStatus.ACQUIRING
+    assert second.reason == "1 of 2 references that agree"
+    third = scale_at(SECOND_NS + 200_000_000)
+    assert third.state == messages.ScaleStatus.LOCKED
+    assert third.value == pytest.approx(0.5, rel=1e-4)
+    assert 0.0 < third.sigma_log < 1.0
+    assert third.age_s == pytest.approx(0.1)
     answer = graph.call(
         services.ResetScale, "/gam_depth/reset_scale", services.ResetScale.Request()
     )
     assert answer.success
-    assert scale_at(SECOND_NS + 200_000_000).state == messages.ScaleStatus.UNKNOWN
-    graph.spin_until(lambda: statuses and statuses[-1].frames_in == 3, "a status of three frames")
+    assert scale_at(SECOND_NS + 300_000_000).state == messages.ScaleStatus.UNKNOWN
+    graph.spin_until(lambda: statuses and statuses[-1].frames_in == 4, "a status of four frames")
     status = statuses[-1]
-    assert (status.model_name, status.frames_published, status.frames_dropped) == ("tiny", 3, 0)
+    assert (status.model_name, status.frames_published, status.frames_dropped) == ("tiny", 4, 0)
     assert len(status.model_sha256) == 64
     assert status.provider == "CPUExecutionProvider"
     assert list(status.stage_names).count("engine") == 1

@@ -14,6 +14,12 @@ SOURCE_SENSOR = 1
 SOURCE_NETWORK = 2
 SOURCE_FUSED = 3
 
+UNKNOWN = "UNKNOWN"
+ACQUIRING = "ACQUIRING"
+LOCKED = "LOCKED"
+HOLDING = "HOLDING"
+LOST = "LOST"
+
 
 @dataclass(frozen=True)
 class ReferenceDepth:
@@ -56,12 +62,19 @@ class ScaleState:
     """What is known of the factor from network depth to metres when a frame was processed.
 
     Attributes:
-        state: ``UNKNOWN``, ``LOCKED`` or ``HOLDING`` (no fresh reference, value ages).
-        source: ``median_reference`` or ``fixed``.
-        value: Metres per unit of network depth; NaN while unknown.
-        sigma_log: Standard deviation of log value; inf while unknown.
+        state: ``UNKNOWN`` (nothing to learn from yet), ``ACQUIRING`` (too few references that
+            agree), ``LOCKED`` (known, fresh and followed), ``HOLDING`` (known, but the newest
+            references are missing, refused or doubted: the value ages) or ``LOST`` (too old, or
+            too unsure).
+        source: ``median_reference``, ``camera_height`` or ``fixed``.
+        value: Metres per unit of network depth; NaN unless ``LOCKED`` or ``HOLDING``.
+        sigma_log: Standard deviation of log value; inf where value is NaN.
         age_s: Seconds since the last accepted reference, by the frames' stamps; inf if none.
         reason: One line for people: why the state is what it is.
+
+    Raises:
+        ValueError: a value in a state that has none, a state without its value, or a value whose
+            sigma is not finite.
     """
 
     state: str
@@ -70,6 +83,14 @@ class ScaleState:
     sigma_log: float
     age_s: float
     reason: str
+
+    def __post_init__(self) -> None:
+        known = bool(np.isfinite(self.value))
+        if known != (self.state in (LOCKED, HOLDING)) or known != bool(np.isfinite(self.sigma_log)):
+            raise ValueError(
+                f"scale state: got {self.state} with value {self.value:g} and sigma "
+                f"{self.sigma_log:g}, expected finite ones in LOCKED and HOLDING alone"
+            )
 
     @property
     def known(self) -> bool:

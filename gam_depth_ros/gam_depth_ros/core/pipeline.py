@@ -15,7 +15,14 @@ from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.coverage_tracking import CoverageTracker, coverage_of
 from gam_depth_ros.core.engine import Engine, EngineError, OnnxEngine
-from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, Frame, Perception, ScaleState
+from gam_depth_ros.core.frame import (
+    SOURCE_NETWORK,
+    SOURCE_NONE,
+    Frame,
+    Perception,
+    ReferenceDepth,
+    ScaleState,
+)
 from gam_depth_ros.core.image_layout import ImageError, check_size
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.model_spec import NetworkOutput
@@ -28,7 +35,7 @@ from gam_depth_ros.core.prediction import (
     predict,
 )
 from gam_depth_ros.core.preprocessing import prepare
-from gam_depth_ros.core.scale_alignment import make_scale_source
+from gam_depth_ros.core.scale_alignment import ScaleObservation, make_scale_source
 
 STAGES = ("preprocess", "engine", "resize", "scale")
 
@@ -206,14 +213,16 @@ class PerceptionPipeline:
         return output
 
     def _predict(self, output: NetworkOutput, frame: Frame, outputs: Outputs) -> Prediction:
-        """Bring to the picture's size what is wanted, and depth if the scale learns from it."""
+        """Bring to the picture's size what is wanted, and what the scale learns from."""
+        teaches = frame.reference is not None or not self._scale.needs_reference
+        floor = teaches and self._scale.needs_labels
         return predict(
             output,
             frame.rgb.shape[:2],
-            depth=outputs.network_depth or outputs.needs_depth or frame.reference is not None,
-            sigma=outputs.needs_sigma,
-            labels=outputs.needs_labels,
-            confidence=outputs.confidence,
+            depth=outputs.network_depth or outputs.needs_depth or teaches,
+            sigma=outputs.needs_sigma or teaches,
+            labels=outputs.needs_labels or floor,
+            confidence=outputs.confidence or floor,
         )
 
     def _scale_of(
@@ -228,17 +237,37 @@ class PerceptionPipeline:
                 notes.append(f"stamps went back by {back_ns / 1e9:.3f} s: the scale starts anew")
             self._last_stamp_ns = frame.stamp_ns
             scale = self._scale.estimate(frame.stamp_ns)
-            if frame.reference is not None:
+            reference, problem = frame.reference, None
+            if reference is not None:
+                size_hw = frame.rgb.shape[:2]
                 problem = reference_problem(
-                    frame.stamp_ns,
-                    frame.frame_id,
-                    frame.rgb.shape[:2],
-                    frame.reference,
-                    config.pairing_slop_s,
-                ) or self._scale.update(frame.stamp_ns, frame.reference, prediction.depth)
-                if problem is not None:
-                    notes.append(problem)
+                    frame.stamp_ns, frame.frame_id, size_hw, reference, config.pairing_slop_s
+                )
+            if problem is not None:
+                self._scale.refuse(problem)
+                reference = None
+            if reference is not None or not self._scale.needs_reference:
+                observation = self._observation(frame, prediction, reference)
+                problem = self._scale.observe(observation) or problem
+            if problem is not None:
+                notes.append(problem)
         return scale, notes
+
+    def _observation(
+        self, frame: Frame, prediction: Prediction, reference: ReferenceDepth | None
+    ) -> ScaleObservation:
+        names = self._engine.spec.labels.names
+        return ScaleObservation(
+            stamp_ns=frame.stamp_ns,
+            rgb=frame.rgb,
+            depth=prediction.depth,
+            sigma_log=prediction.sigma_log,
+            labels=prediction.labels,
+            label_confidence=prediction.label_confidence,
+            intrinsics=_fitting_intrinsics(frame)[0],
+            reference=reference,
+            floor_id=names.index("floor") if "floor" in names else -1,
+        )
 
     def _learn_coverage(
         self, frame: Frame, output: NetworkOutput, scale: ScaleState, intervals: tuple[float, float]

@@ -12,7 +12,8 @@ from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pairing import reference_problem
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
-from gam_depth_ros.core.scale_alignment import ScaleEstimator
+from gam_depth_ros.core.prediction import empty_float, empty_ids
+from gam_depth_ros.core.scale_alignment import MedianReference, ScaleObservation
 from gam_depth_ros.evaluation.sample import FrameFailure, Recording, Sample
 
 Float = npt.NDArray[np.float32]
@@ -68,11 +69,11 @@ Event = Observation | Dropped | FrameFailure
 
 
 class ConstantFloor:
-    """The metres that a picture-free constant is given online, by the same estimator."""
+    """The metres that a picture-free constant is given online, by the same filter."""
 
     def __init__(self, config: PipelineConfig) -> None:
         self._config = config
-        self._estimator = ScaleEstimator(config.scale)
+        self._source = MedianReference(config.scale)
         self._enabled = config.scale.source == "median_reference"
 
     def step(self, sample: Sample) -> float:
@@ -80,11 +81,21 @@ class ConstantFloor:
         if not self._enabled:
             return float("nan")
         frame = sample.frame
-        value = self._estimator.estimate(frame.stamp_ns).value
+        value = self._source.estimate(frame.stamp_ns).value
         if fitting_reference(sample, self._config.pairing_slop_s) is not None:
             assert frame.reference is not None
             ones = np.ones(frame.rgb.shape[:2], np.float32)
-            self._estimator.update(frame.stamp_ns, frame.reference, ones)
+            self._source.observe(
+                ScaleObservation(
+                    stamp_ns=frame.stamp_ns,
+                    rgb=frame.rgb,
+                    depth=ones,
+                    sigma_log=empty_float(),
+                    labels=empty_ids(),
+                    label_confidence=empty_float(),
+                    reference=frame.reference,
+                )
+            )
         return value
 
 
