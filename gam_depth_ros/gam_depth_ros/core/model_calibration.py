@@ -7,6 +7,7 @@ over its sigma and the range, and factors to the intervals that users ask for.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 _MEDIAN_PIXELS = 768
+_TABLE_SIZE = 16_384
 
 LEVELS = (0.683, 0.90, 0.954)
 """Shares of pixels that the intervals of k68, k90 and k95 promise to cover."""
@@ -53,9 +55,22 @@ class Curve:
         return bool(self.at)
 
     def __call__(self, values: npt.NDArray[Any]) -> Floats:
-        """Return the curve at ``values``, same shape; there must be a curve."""
-        found: Floats = np.interp(values, self.at, self.value).astype(np.float32)
+        """Return the curve at ``values``, same shape; there must be a curve.
+
+        Looked up in a table of evenly spaced entries, several times as fast as a search among the
+        knots; off by at most a thirty-thousandth of the range between the outer knots.
+        """
+        low, high = self.at[0], self.at[-1]
+        places = np.multiply(values, np.float32((_TABLE_SIZE - 1) / (high - low)), dtype=np.float32)
+        places += np.float32(0.5 - low * (_TABLE_SIZE - 1) / (high - low))
+        np.clip(places, 0, _TABLE_SIZE - 1, out=places)
+        found: Floats = self._table[places.astype(np.uint16)]
         return found
+
+    @functools.cached_property
+    def _table(self) -> Floats:
+        evenly = np.linspace(self.at[0], self.at[-1], _TABLE_SIZE)
+        return np.interp(evenly, self.at, self.value).astype(np.float32)
 
     def to_json(self) -> dict[str, list[float]]:
         """Return the curve as plain lists."""
