@@ -257,7 +257,7 @@ class GamDepthNode(LifecycleNode):
         if self._pipeline is None:
             response.success, response.message = False, "not configured: there is no scale"
             return response
-        self._pipeline.reset()
+        self._pipeline.reset_scale()
         response.success = True
         response.message = "scale forgotten: metric outputs are NaN until it is known again"
         log.info(response.message)

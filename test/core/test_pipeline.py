@@ -1,13 +1,15 @@
 """Claims about a frame's way through the pipeline, asserted on values."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from plain_pipeline import PLAIN
 from tiny_model import SIGMA, tiny_depth, tiny_labels, write_tiny_model
 
 from gam_depth_ros.core.camera import Intrinsics
-from gam_depth_ros.core.config import PipelineConfig, ScaleConfig
+from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import (
     SOURCE_NETWORK,
@@ -18,6 +20,7 @@ from gam_depth_ros.core.frame import (
 )
 from gam_depth_ros.core.model_spec import SigmaCalibration
 from gam_depth_ros.core.pipeline import (
+    STAGES,
     FrameError,
     Outputs,
     PerceptionPipeline,
@@ -37,11 +40,12 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def pipeline(model):
-    return load_pipeline(model)
+    return load_pipeline(model, PLAIN)
 
 
 ARRAYS = (
     "network_depth",
+    "steady_depth",
     "network_sigma_log",
     "depth_m",
     "sigma_m",
@@ -112,7 +116,7 @@ def test_outputs_are_at_the_pictures_size_with_its_stamp_frame_and_calibration(p
     assert perception.frame_id == "camera"
     assert perception.intrinsics is camera
     np.testing.assert_allclose(perception.network_depth, 1.8, rtol=1e-6)  # 1 + 4 * 51 / 255
-    assert set(perception.stage_ms) == {"preprocess", "engine", "resize", "scale"}
+    assert tuple(perception.stage_ms) == STAGES
 
 
 def test_only_metric_outputs_are_clipped(pipeline):
@@ -141,20 +145,15 @@ def test_a_frames_outputs_never_depend_on_its_own_reference(model):
 def test_the_same_frames_give_the_same_bytes(model):
     runs = []
     for _ in range(2):
-        pipeline = load_pipeline(model)
+        pipeline = load_pipeline(model, PLAIN)
         runs.append([bytes_of(pipeline.process(frame(i, 2.0 + 0.1 * i))) for i in range(5)])
     assert runs[0] == runs[1]
 
 
 def test_the_timer_is_the_only_clock(model):
     ticks = iter(range(0, 100_000_000, 2_000_000))
-    pipeline = PerceptionPipeline(load_pipeline(model).engine, timer=lambda: next(ticks))
-    assert pipeline.process(frame(1)).stage_ms == {
-        "preprocess": 2.0,
-        "engine": 2.0,
-        "resize": 2.0,
-        "scale": 2.0,
-    }
+    pipeline = PerceptionPipeline(load_pipeline(model).engine, PLAIN, timer=lambda: next(ticks))
+    assert pipeline.process(frame(1)).stage_ms == dict.fromkeys(STAGES, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +264,7 @@ def test_without_references_metres_are_never_invented(pipeline):
 
 
 def test_fixed_scale_is_metric_from_the_first_frame(model):
-    config = PipelineConfig(scale=ScaleConfig(source="fixed", fixed_value=1.5))
+    config = replace(PLAIN, scale=ScaleConfig(source="fixed", fixed_value=1.5))
     perception = load_pipeline(model, config).process(frame(0, None))
     np.testing.assert_allclose(perception.depth_m, 1.5 * tiny_depth(RGB), rtol=1e-5)
 
@@ -281,9 +280,9 @@ def test_reset_forgets_the_scale(pipeline):
 def test_live_settings_apply_and_keep_the_scale(pipeline):
     pipeline.process(frame(0))
     pipeline.process(frame(1))
-    pipeline.configure(PipelineConfig(max_depth_m=4.0))
+    pipeline.configure(replace(PLAIN, max_depth_m=4.0))
     assert pipeline.process(frame(2)).depth_m.max() == 4.0
-    pipeline.configure(PipelineConfig(scale=ScaleConfig(source="fixed", fixed_value=0.5)))
+    pipeline.configure(replace(PLAIN, scale=ScaleConfig(source="fixed", fixed_value=0.5)))
     assert pipeline.process(frame(3)).scale.value == 0.5
 
 
@@ -323,7 +322,7 @@ def floor_picture():
 
 
 def test_camera_height_gives_metres_without_any_reference(model):
-    config = PipelineConfig(scale=ScaleConfig(source="camera_height", camera_height_m=1.41))
+    config = replace(PLAIN, scale=ScaleConfig(source="camera_height", camera_height_m=1.41))
     pipeline, (rgb, camera) = load_pipeline(model, config), floor_picture()
     for index in range(2):
         pipeline.process(frame(index, None, rgb=rgb, intrinsics=camera), Outputs.none())

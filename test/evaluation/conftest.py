@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from plain_pipeline import plain_pipeline
 from recording_maker import make_sequence
 from tiny_model import write_tiny_model
 
-from gam_depth_ros.core.config import EngineConfig, PipelineConfig
-from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
+from gam_depth_ros.core.pipeline import PerceptionPipeline
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pipeline(model: Path) -> PerceptionPipeline:
-    return load_pipeline(model, PipelineConfig(engine=EngineConfig(threads=1)))
+    return plain_pipeline(model)
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from plain_pipeline import plain_pipeline
 from recording_maker import HEIGHT, WIDTH, make_sequence, truth_mm
 from rosbags.rosbag2 import Reader
 from tiny_model import SIGMA
 
-from gam_depth_ros.core.config import EngineConfig, PipelineConfig, ScaleConfig
+from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.frame import ReferenceDepth
-from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
+from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.core.scale_alignment import MedianReference, ScaleObservation
 from gam_depth_ros.evaluation.bag import (
     BagError,
@@ -52,7 +53,7 @@ def plain_errors(truth: np.ndarray, prediction: np.ndarray, *, align: bool) -> n
 
 
 def network_depths(sequence: Path, model: Path) -> list[np.ndarray]:
-    pipeline = load_pipeline(model)
+    pipeline = plain_pipeline(model)
     return [pipeline.process(f).network_depth for f in open_recording(sequence).frames()]
 
 
@@ -67,7 +68,7 @@ def test_hand_computed_recording(tmp_path: Path, model: Path) -> None:
         name = f"{index:06d}.png"
         cv2.imwrite(str(folder / "color" / name), np.full((HEIGHT, WIDTH, 3), 255, np.uint8))
         cv2.imwrite(str(folder / "depth" / name), millimetres)
-    report = evaluate(open_recording(folder), load_pipeline(model)).report
+    report = evaluate(open_recording(folder), plain_pipeline(model)).report
     near, far = HEIGHT * WIDTH // 2 - 1, HEIGHT * WIDTH // 2
     share = near / (near + far)
     score = report["depth"]["per_frame_median"]
@@ -88,7 +89,7 @@ def test_hand_computed_recording(tmp_path: Path, model: Path) -> None:
 
 
 def test_per_frame_median_equals_a_plain_computation(sequence: Path, model: Path) -> None:
-    report = evaluate(open_recording(sequence), load_pipeline(model)).report
+    report = evaluate(open_recording(sequence), plain_pipeline(model)).report
     rows = [
         plain_errors(truth_mm(index) / 1000.0, depth, align=True)
         for index, depth in enumerate(network_depths(sequence, model))
@@ -99,7 +100,7 @@ def test_per_frame_median_equals_a_plain_computation(sequence: Path, model: Path
 
 
 def test_online_scale_never_sees_the_frame_it_scores(sequence: Path, model: Path) -> None:
-    pipeline = load_pipeline(model)
+    pipeline = plain_pipeline(model)
     report = evaluate(open_recording(sequence), pipeline).report
     source = MedianReference(pipeline.config.scale)
     no_labels = np.empty((0, 0), np.uint8)
@@ -135,10 +136,10 @@ def test_online_scale_never_sees_the_frame_it_scores(sequence: Path, model: Path
 def test_online_scale_is_blind_to_a_change_of_the_last_reference(
     sequence: Path, model: Path
 ) -> None:
-    before = evaluate(open_recording(sequence), load_pipeline(model)).report["series"][-1]
+    before = evaluate(open_recording(sequence), plain_pipeline(model)).report["series"][-1]
     last = sequence / "depth" / "000005.png"
     cv2.imwrite(str(last), (truth_mm(5) * 2).astype(np.uint16))
-    after = evaluate(open_recording(sequence), load_pipeline(model)).report["series"][-1]
+    after = evaluate(open_recording(sequence), plain_pipeline(model)).report["series"][-1]
     assert after["scale"] == before["scale"]
     assert after["ideal_scale"] == pytest.approx(2 * before["ideal_scale"])
 
@@ -154,7 +155,7 @@ def test_accounts_add_up_when_everything_goes_wrong_at_once(tmp_path: Path, mode
                 continue
         messages.append(message)
     write_bag(tmp_path / "bag", messages)
-    report = evaluate(open_recording(tmp_path / "bag"), load_pipeline(model)).report
+    report = evaluate(open_recording(tmp_path / "bag"), plain_pipeline(model)).report
     frames = report["frames"]
     assert frames == {"in": 8, "evaluated": 3, "dropped": 0, "failed": 1, "without_truth": 4}
     assert frames["in"] == sum(count for name, count in frames.items() if name != "in")
@@ -164,7 +165,7 @@ def test_accounts_add_up_when_everything_goes_wrong_at_once(tmp_path: Path, mode
 
 def test_recording_without_depth_reports_what_needs_no_truth(tmp_path: Path, model: Path) -> None:
     folder = make_sequence(tmp_path / "s", frames=3, depth_every=0)
-    result = evaluate(open_recording(folder), load_pipeline(model))
+    result = evaluate(open_recording(folder), plain_pipeline(model))
     assert result.report["depth"] is None
     assert "no frame has a reference depth" in result.report["depth_reason"]
     assert result.report["frames"]["without_truth"] == 3
@@ -175,19 +176,19 @@ def test_recording_without_depth_reports_what_needs_no_truth(tmp_path: Path, mod
 def test_labels_are_scored_where_there_is_truth(tmp_path: Path, model: Path) -> None:
     folder = make_sequence(tmp_path / "s", frames=3, labels=True)
     # The tiny model calls bright floor and dark wall, at the size of these pictures: no resizing.
-    report = evaluate(open_recording(folder), load_pipeline(model)).report["segmentation"]
+    report = evaluate(open_recording(folder), plain_pipeline(model)).report["segmentation"]
     assert report["miou"] == 1.0
     assert report["iou"] == {"floor": 1.0, "wall": 1.0}
 
 
 def test_exact_depth_is_scored_beside_the_sensor(tmp_path: Path, model: Path) -> None:
     folder = make_sequence(tmp_path / "s", exact=True)
-    report = evaluate(open_recording(folder), load_pipeline(model)).report
+    report = evaluate(open_recording(folder), plain_pipeline(model)).report
     exact = report["depth_exact"]["per_frame_median"]
     assert exact["frames"] == 6
     assert exact["abs_rel"] != report["depth"]["per_frame_median"]["abs_rel"]
     assert (
-        evaluate(open_recording(folder), load_pipeline(model), max_frames=2).report["frames"]["in"]
+        evaluate(open_recording(folder), plain_pipeline(model), max_frames=2).report["frames"]["in"]
         == 2
     )
 
@@ -195,7 +196,7 @@ def test_exact_depth_is_scored_beside_the_sensor(tmp_path: Path, model: Path) ->
 def test_folder_and_bag_give_the_same_figures(sequence: Path, model: Path, tmp_path: Path) -> None:
     sequence_to_bag(sequence, tmp_path / "bag")
     reports = [
-        evaluate(open_recording(path), load_pipeline(model), timer=lambda: 0).report
+        evaluate(open_recording(path), plain_pipeline(model), timer=lambda: 0).report
         for path in (sequence, tmp_path / "bag")
     ]
     for key in ("frames", "depth", "uncertainty"):
@@ -243,8 +244,8 @@ def test_sigma_before_the_scale_is_known_counts_as_much_as_after(
 def test_metres_of_a_fixed_scale_are_not_said_to_be_learnt(
     sequence: Path, model: Path, tmp_path: Path
 ) -> None:
-    config = PipelineConfig(scale=ScaleConfig(source="fixed"), engine=EngineConfig(threads=1))
-    replay(open_recording(sequence), load_pipeline(model, config), tmp_path / "bag")
+    scale = ScaleConfig(source="fixed")
+    replay(open_recording(sequence), plain_pipeline(model, scale=scale), tmp_path / "bag")
     report = evaluate_recorded(open_recording(tmp_path / "bag")).report
     assert report["scale_source"] == "fixed"
     assert "with a fixed scale" in " ".join(remarks(report))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_pipeline import plain_pipeline
 from recording_maker import make_sequence
 from rosbags.rosbag2 import Reader
 from tiny_model import SIGMA
 
-from gam_depth_ros.core.config import PipelineConfig, ScaleConfig
+from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE
-from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
+from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag import BagError, open_recording, sequence_to_bag
 from gam_depth_ros.evaluation.replay import replay
 from gam_depth_ros.evaluation.ros_types import ros2_types, stamp_ns
@@ -89,8 +90,8 @@ def test_two_frames_are_unknown_and_the_third_is_metric(
 def test_fixed_scale_publishes_network_depth_times_the_value_for_every_frame(
     sequence: Path, model: Path, tmp_path: Path
 ) -> None:
-    config = PipelineConfig(scale=ScaleConfig(source="fixed", fixed_value=0.5))
-    replay(open_recording(sequence), load_pipeline(model, config), tmp_path / "bag")
+    scale = ScaleConfig(source="fixed", fixed_value=0.5)
+    replay(open_recording(sequence), plain_pipeline(model, scale=scale), tmp_path / "bag")
     depths = [pixels(m, np.float32) for m in decoded(tmp_path / "bag", "/gam_depth/depth/image")]
     sigmas = decoded(tmp_path / "bag", "/gam_depth/depth/uncertainty")
     for index, depth in enumerate(depths):
@@ -103,7 +104,7 @@ def test_same_input_and_model_give_the_same_bytes(
     sequence: Path, model: Path, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
-        replay(open_recording(sequence), load_pipeline(model), tmp_path / name)
+        replay(open_recording(sequence), plain_pipeline(model), tmp_path / name)
     assert read(tmp_path / "one") == read(tmp_path / "two")
 
 
@@ -165,8 +166,8 @@ def test_messages_carry_what_the_nodes_messages_carry(
     rclpy_serialization = pytest.importorskip("rclpy.serialization", reason="needs ROS 2")
     from gam_depth_ros import messages as node_messages
 
-    pipeline = load_pipeline(model)
-    replay(open_recording(sequence), load_pipeline(model), tmp_path / "bag")
+    pipeline = plain_pipeline(model)
+    replay(open_recording(sequence), plain_pipeline(model), tmp_path / "bag")
     frames = list(open_recording(sequence).frames())
     by_topic = {topic: [d for t, _, d in read(tmp_path / "bag") if t == topic] for topic in OUTPUTS}
     for index, frame in enumerate(frames):

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from plain_pipeline import plain_pipeline
 from recording_maker import make_sequence
 
-from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.evaluation.bag import open_recording
 from gam_depth_ros.evaluation.evaluate import evaluate
 from gam_depth_ros.evaluation.gallery import CANDIDATES, Gallery
@@ -21,7 +21,7 @@ from gam_depth_ros.evaluation.verdict import headline
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, model: Path) -> tuple[dict, str]:
     folder = make_sequence(tmp_path_factory.mktemp("r") / "kitchen", labels=True, exact=True)
-    result = evaluate(open_recording(folder), load_pipeline(model))
+    result = evaluate(open_recording(folder), plain_pipeline(model))
     json_path, html_path = write_report(result, folder.parent / "out")
     return json.loads(json_path.read_text()), html_path.read_text()
 
@@ -85,7 +85,7 @@ def test_page_loads_nothing_from_anywhere(written: tuple[dict, str]) -> None:
 def test_same_result_gives_the_same_page(sequence: Path, model: Path, tmp_path: Path) -> None:
     pages = []
     for name in ("a", "b"):
-        result = evaluate(open_recording(sequence), load_pipeline(model), timer=lambda: 0)
+        result = evaluate(open_recording(sequence), plain_pipeline(model), timer=lambda: 0)
         # The stages are measured by the pipeline's own clock.
         result.report["latency_ms"]["stages_p50"] = {}
         pages.append(write_report(result, tmp_path / name)[1].read_bytes())
@@ -94,7 +94,7 @@ def test_same_result_gives_the_same_page(sequence: Path, model: Path, tmp_path: 
 
 def test_page_without_truth_says_why(tmp_path: Path, model: Path) -> None:
     folder = make_sequence(tmp_path / "s", frames=2, depth_every=0)
-    result = evaluate(open_recording(folder), load_pipeline(model))
+    result = evaluate(open_recording(folder), plain_pipeline(model))
     _, page = write_report(result, tmp_path / "out")
     text = page.read_text()
     assert "cannot be scored" in text
@@ -104,7 +104,7 @@ def test_page_without_truth_says_why(tmp_path: Path, model: Path) -> None:
 def test_recording_that_fails_throughout_still_gives_a_page(sequence: Path, model: Path) -> None:
     for picture in (sequence / "color").iterdir():
         picture.write_bytes(b"no picture")
-    result = evaluate(open_recording(sequence), load_pipeline(model))
+    result = evaluate(open_recording(sequence), plain_pipeline(model))
     _, page = write_report(result, sequence / "out")
     assert result.report["frames"]["failed"] == 6
     assert "No frame could be evaluated" in page.read_text()
@@ -112,14 +112,14 @@ def test_recording_that_fails_throughout_still_gives_a_page(sequence: Path, mode
 
 def test_names_from_a_recording_cannot_break_the_page(tmp_path: Path, model: Path) -> None:
     folder = make_sequence(tmp_path / "<b>bold&co", frames=2)
-    _, page = write_report(evaluate(open_recording(folder), load_pipeline(model)), tmp_path)
+    _, page = write_report(evaluate(open_recording(folder), plain_pipeline(model)), tmp_path)
     assert "<b>bold" not in page.read_text()
     assert "&lt;b&gt;bold&amp;co" in page.read_text()
 
 
 def test_gallery_keeps_best_worst_and_a_bounded_number(sequence: Path, model: Path) -> None:
     sample = next(iter(open_recording(sequence).samples()))
-    depth = load_pipeline(model).process(sample.frame).network_depth
+    depth = plain_pipeline(model).process(sample.frame).network_depth
     seen = Observation(sample, depth, None, None, None, None)
     gallery = Gallery()
     for index in range(500):

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: the live graph is not tested")
 
 import ros_harness
+from plain_pipeline import PLAIN_PARAMETERS
 from tiny_model import write_tiny_model
 
 
@@ -33,7 +34,8 @@ def start(graph: ros_harness.Graph, tiny_model: Path, tmp_path: Path) -> Iterato
     running: list[ros_harness.NodeProcess] = []
 
     def run(active: bool = True, **options: Any) -> ros_harness.NodeProcess:
-        parameters = {"model_path": str(tiny_model), **options.pop("parameters", {})}
+        given = {"model_path": str(tiny_model), **PLAIN_PARAMETERS}
+        parameters = {**given, **options.pop("parameters", {})}
         log = tmp_path / f"process_{len(running)}.log"
         process = ros_harness.NodeProcess(log, parameters, **options)
         running.append(process)

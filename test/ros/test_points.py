@@ -56,6 +56,7 @@ def perception(model: str) -> Perception:
         frame_id="camera",
         intrinsics=Intrinsics(SIZE_HW[1], SIZE_HW[0], FX, FY, CX, CY, model, LENSES[model]),
         network_depth=empty,
+        steady_depth=empty,
         network_sigma_log=empty,
         depth_m=depth_m,
         sigma_m=np.float32(0.1) * depth_m,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +49,8 @@ class Frame:
         frame_id: Optical frame of the camera (REP-103: z forward, x right, y down).
         intrinsics: Calibration of ``rgb``; None until a camera_info is known.
         reference: The sensor depth paired with this image, None where there is none.
+        odom_T_camera: 4×4 float64, takes points of the camera to a frame that does not move,
+            metres; None where no odometry tells it.
     """
 
     rgb: npt.NDArray[np.uint8]
@@ -55,6 +58,34 @@ class Frame:
     frame_id: str
     intrinsics: Intrinsics | None = None
     reference: ReferenceDepth | None = None
+    odom_T_camera: npt.NDArray[np.float64] | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """What a frame is worth, and how far recent frames are from training.
+
+    Attributes:
+        conditions: What is wrong with the picture, the gravest first: covered, frozen, dark,
+            over_exposed, blurred, noisy, out_of_distribution.
+        scores: By condition, how far towards its limit: raised from 1 on. NaN unknown.
+        sigma_factor: What these conditions multiplied sigma by, at least 1.
+        withheld: Whether the prediction is withheld: it shows nothing.
+        reason: One line; empty when all is well.
+        agreement: 0 to 1: share of the boundaries of depth and labels that go together; NaN where
+            there is none.
+        drift: Population stability index by quantity against training; empty while unknown.
+        drift_line: The same for people.
+    """
+
+    conditions: tuple[str, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    sigma_factor: float = 1.0
+    withheld: bool = False
+    reason: str = ""
+    agreement: float = math.nan
+    drift: dict[str, float] = field(default_factory=dict)
+    drift_line: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,11 +137,13 @@ class Perception:
         stamp_ns: The input's stamp.
         frame_id: The input's frame.
         intrinsics: The input's calibration (None if it had none).
-        network_depth: H×W float32, depth as the network gave it, up to scale, before any
-            alignment; always finite.
+        network_depth: H×W float32, depth as the network gave it, up to scale, before any filter
+            and alignment; always finite.
+        steady_depth: H×W float32, the same after the filter over time; what the scale multiplies.
         network_sigma_log: H×W float32, calibrated half-width of the 68.3 % interval of log
-            ``network_depth``, without the scale's own uncertainty; always finite.
-        depth_m: H×W float32 metres; NaN while the scale is unknown.
+            ``steady_depth``, without the scale's own uncertainty; always finite.
+        depth_m: H×W float32 metres, what is published: prediction, sensor or both, as ``source``
+            says; NaN where neither knows.
         sigma_m: H×W float32 metres, half-width of the 68.3 % interval of ``depth_m``;
             NaN where ``depth_m`` is NaN. Errors are relative: sigma_m / depth_m is the half-width
             of the interval of log depth, and a factor f on it means from depth_m·exp(-f·sigma_m /
@@ -119,7 +152,8 @@ class Perception:
         label_confidence: H×W float32, 0 to 1.
         source: H×W uint8, SOURCE_NONE where ``depth_m`` is NaN, else where it came from.
         scale: The scale used.
-        stage_ms: Milliseconds spent per stage: preprocess, engine, resize, scale.
+        quality: What the picture is worth.
+        stage_ms: Milliseconds spent per stage: see pipeline.STAGES.
         notes: One-line remarks, for example why a reference was refused.
         interval_90: Factor on ``sigma_m`` (or ``network_sigma_log``) to the half-width of the 90 %
             interval: errors have heavier tails than a normal law's 1.645.
@@ -130,6 +164,7 @@ class Perception:
     frame_id: str
     intrinsics: Intrinsics | None
     network_depth: npt.NDArray[np.float32]
+    steady_depth: npt.NDArray[np.float32]
     network_sigma_log: npt.NDArray[np.float32]
     depth_m: npt.NDArray[np.float32]
     sigma_m: npt.NDArray[np.float32]
@@ -137,6 +172,7 @@ class Perception:
     label_confidence: npt.NDArray[np.float32]
     source: npt.NDArray[np.uint8]
     scale: ScaleState
+    quality: FrameQuality = field(default_factory=FrameQuality)
     stage_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     interval_90: float = 1.645

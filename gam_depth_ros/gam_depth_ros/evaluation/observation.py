@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.config import PipelineConfig
-from gam_depth_ros.core.frame import Perception
+from gam_depth_ros.core.frame import FrameQuality, Perception, ScaleState
 from gam_depth_ros.core.pairing import reference_problem
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
 from gam_depth_ros.core.prediction import empty_float, empty_ids
@@ -25,8 +25,8 @@ class Observation:
 
     Attributes:
         sample: The frame and its truth.
-        depth: H×W float32 predicted depth up to scale; None where none is known (a recorded
-            output without a scale).
+        depth: H×W float32 predicted depth up to scale, as the network gave it; None where none is
+            known (a recorded output without a scale).
         metric_depth_m: H×W float32 metres with the scale known before this frame; None unknown.
         sigma_log: H×W float32 half-width of the 68.3 % interval of log ``depth``, without the
             scale's own uncertainty; None unknown.
@@ -40,6 +40,13 @@ class Observation:
         notes: Remarks on the frame.
         interval_90: Factor on sigma to the 90 % interval; NaN unknown.
         interval_95: Factor to the 95.4 % interval; NaN unknown.
+        steady_depth: H×W float32, ``depth`` after the filter over time; None unknown.
+        published_depth_m: H×W float32 metres as published, with what fusion took from this
+            frame's sensor: not to be scored where that sensor is the truth. None unknown.
+        published_sigma_m: H×W float32 metres, its sigma; None unknown.
+        source: H×W uint8, where each published pixel comes from; None unknown.
+        scale_state: State, sigma and reason; None unknown.
+        quality: What the picture is worth; None unknown.
     """
 
     sample: Sample
@@ -56,6 +63,12 @@ class Observation:
     notes: tuple[str, ...] = ()
     interval_90: float = float("nan")
     interval_95: float = float("nan")
+    steady_depth: Float | None = None
+    published_depth_m: Float | None = None
+    published_sigma_m: Float | None = None
+    source: npt.NDArray[np.uint8] | None = None
+    scale_state: ScaleState | None = None
+    quality: FrameQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,7 @@ def observe(
     """
     pipeline.reset()
     floor = ConstantFloor(pipeline.config)
+    limits_m = pipeline.config.min_depth_m, pipeline.config.max_depth_m
     for sample in recording.samples():
         if isinstance(sample, FrameFailure):
             yield sample
@@ -133,21 +147,35 @@ def observe(
             yield FrameFailure(sample.frame.stamp_ns, sample.bag_time_ns, str(error))
             continue
         latency_ms = (timer() - started) / 1e6
-        yield _observation(sample, perception, floor.step(sample), latency_ms)
+        yield _observation(sample, perception, floor.step(sample), latency_ms, limits_m)
 
 
 def _observation(
-    sample: Sample, perception: Perception, floor_scale: float, latency_ms: float
+    sample: Sample,
+    perception: Perception,
+    floor_scale: float,
+    latency_ms: float,
+    limits_m: tuple[float, float],
 ) -> Observation:
-    depth, scale = perception.network_depth, perception.scale
-    known = scale.known
+    scale = perception.scale
+    metric_depth_m = metric_sigma_m = None
+    if scale.known and not perception.quality.withheld:
+        # Not perception.depth_m: fusion puts this frame's own sensor depth into that.
+        metric_depth_m = perception.steady_depth * np.float32(scale.value)
+        spread = np.hypot(perception.network_sigma_log, np.float32(scale.sigma_log))
+        metric_sigma_m = np.clip(metric_depth_m, *limits_m) * spread
     return Observation(
         sample=sample,
-        depth=depth,
-        # Not perception.depth_m: fusion puts this frame's own sensor depth into that.
-        metric_depth_m=depth * np.float32(scale.value) if known else None,
+        depth=perception.network_depth,
+        metric_depth_m=metric_depth_m,
         sigma_log=perception.network_sigma_log,
-        metric_sigma_m=perception.sigma_m if known else None,
+        metric_sigma_m=metric_sigma_m,
+        steady_depth=perception.steady_depth,
+        published_depth_m=perception.depth_m,
+        published_sigma_m=perception.sigma_m,
+        source=perception.source,
+        scale_state=scale,
+        quality=perception.quality,
         labels=perception.labels,
         scale=float(scale.value),
         scale_source=scale.source,
