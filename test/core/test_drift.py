@@ -14,15 +14,17 @@ from gam_depth_ros.core.health_config import DriftConfig
 from gam_depth_ros.core.model_statistics import Distribution, ModelStatistics
 
 QUARTERS = Distribution((-1.0, 0.0, 1.0), (0.25, 0.25, 0.25, 0.25))
-HALVES = Distribution((10.0,), (0.5, 0.5))
+THIRDS = Distribution((10.0, 11.0), (0.3334, 0.3333, 0.3333))
 
 
 def reference(**distributions: Distribution) -> ModelStatistics:
     return ModelStatistics(distributions, (0.5, 0.5), {}, None, 0.995, 100, "by hand")
 
 
-def monitor(**distributions: Distribution) -> DriftMonitor:
-    return DriftMonitor(reference(**distributions), DriftConfig(window_frames=400, min_frames=40))
+def monitor(outside_warn: float = 0.6, **distributions: Distribution) -> DriftMonitor:
+    # Half of the frames lie in the outer bins of QUARTERS, unlike the 2 % of a real reference.
+    config = DriftConfig(window_frames=400, min_frames=40, outside_warn=outside_warn)
+    return DriftMonitor(reference(**distributions), config)
 
 
 def test_index_by_hand():
@@ -50,18 +52,28 @@ def test_frames_like_those_of_training_do_not_drift():
     assert state.worst in ("noise", "label_shares")
     assert state.psi["noise"] < 0.01
     assert state.outside["noise"] == pytest.approx(0.5, abs=0.01)
-    assert "as in training" in state.line
-    assert "not as" not in state.line
+    assert state.line.startswith("drift: as in training, ")
 
 
 def test_frames_of_another_world_drift_and_the_worst_quantity_is_named():
-    drift = monitor(noise=QUARTERS, sigma=HALVES)
+    drift = monitor(noise=QUARTERS, sigma=THIRDS)
     for k in range(200):
-        state = drift.update({"noise": 5.0, "sigma": 9.0 + 2 * (k % 2)})
+        state = drift.update({"noise": 5.0, "sigma": 9.5 + (k % 3)})
     assert state.worst == "noise"
     assert state.psi["noise"] > 2.0 > 0.01 > state.psi["sigma"]
     assert state.outside["noise"] == 1.0
-    assert state.line.startswith("drift: not as in training, noise has PSI")
+    assert state.strangest == "noise"
+    assert state.line.startswith("drift: beyond training, 100% of the frames")
+    assert "in noise; noise has PSI" in state.line
+
+
+def test_one_corner_of_training_is_special_but_not_beyond_it():
+    drift = monitor(noise=QUARTERS)
+    for _ in range(200):
+        state = drift.update({"noise": 0.5})
+    assert state.psi["noise"] > 2.0
+    assert state.outside["noise"] == 0.0
+    assert state.line.startswith("drift: a part of training, noise has PSI")
 
 
 def test_old_rooms_are_forgotten():
@@ -93,7 +105,7 @@ def test_too_few_frames_or_no_reference_say_so_and_nothing_else():
 
 
 def test_unknown_values_and_names_leave_a_quantity_out():
-    drift = monitor(noise=QUARTERS, sigma=HALVES)
+    drift = monitor(noise=QUARTERS, sigma=THIRDS)
     for _ in range(100):
         state = drift.update({"noise": math.nan, "sigma": 11.0, "other": 3.0})
     assert set(state.psi) == {"sigma"}

@@ -19,8 +19,11 @@ from gam_depth_training.calibration import fit_calibration, normalised_residuals
 from gam_depth_training.config import TrainingConfig
 from gam_depth_training.export import ParityReport, export_onnx
 from gam_depth_training.fit import ValidationBatches
+from gam_depth_training.model_statistics import training_statistics, write_statistics
 from gam_depth_training.networks import JointNetwork
+from gam_depth_training.picture_answers import ReferencePicture, measure
 from gam_depth_training.provenance import PROJECT_LICENCE, Provenance
+from gam_depth_training.reference_pictures import SYNTHETIC
 from gam_depth_training.start_weights import network_part, read_state
 
 PARITY_PICTURES = 8
@@ -83,7 +86,7 @@ def write_model(
     provenance: Provenance,
     out: Path,
 ) -> tuple[ParityReport, ModelSpec]:
-    """Calibrate a network's sigma on held-out rooms, write its model file and check it.
+    """Calibrate a network's sigma on held-out rooms, write its model file, check and measure it.
 
     Raises:
         ExportError: the file does not answer as the network does.
@@ -107,4 +110,7 @@ def write_model(
             for i in picked
         ]
     )
-    return export_onnx(network, spec, out, pictures), spec
+    report = export_onnx(network, spec, out, pictures)
+    good = (ReferencePicture(*pair) for pair in zip(held_out.rgb, held_out.depth_m, strict=True))
+    reference = training_statistics(measure(out, {SYNTHETIC: good}))
+    return report, write_statistics(out, reference, out)

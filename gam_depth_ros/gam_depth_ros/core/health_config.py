@@ -27,7 +27,7 @@ class LimitConfig:
     """
 
     dark_luminance: float = setting(
-        100.0,
+        96.0,
         "Dark: 95 % quantile of luminance below this, 0 to 255.",
         minimum=1.0,
         maximum=255.0,
@@ -39,19 +39,19 @@ class LimitConfig:
         maximum=1.0,
     )
     blurred_sharpness: float = setting(
-        0.12,
+        0.13,
         "Blurred: fine against coarse second differences below this.",
         minimum=0.001,
         maximum=1.0,
     )
     covered_structure: float = setting(
-        0.31,
+        0.48,
         "Covered: share of blocks of 8×8 pixels with any structure below this.",
         minimum=0.001,
         maximum=1.0,
     )
     noisy_levels: float = setting(
-        5.4,
+        5.2,
         "Noisy: standard deviation of pixel noise above this, grey levels of the shrunk picture.",
         minimum=0.01,
         maximum=255.0,
@@ -85,6 +85,13 @@ class DriftConfig:
         "Population stability index from which on a quantity counts as moved.",
         minimum=0.01,
         maximum=100.0,
+    )
+    outside_warn: float = setting(
+        0.1,
+        "Share of frames in the outermost bins, 0.02 in training, from which on training lacks "
+        "what is seen.",
+        minimum=0.02,
+        maximum=1.0,
     )
 
     def __post_init__(self) -> None:
