@@ -138,16 +138,22 @@ def _print_comparison(comparison: dict[str, Any], gate: Gate | None) -> None:
     out_console.print(f"[bold]{escape(comparison_headline(comparison))}[/bold]")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", no_wrap=True)
-    for heading in ("A", "B", "B − A", "95 % interval", "n"):
+    for heading in ("A", "B", "B − A", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("B is", no_wrap=True)
     for row in comparison_rows(comparison["metrics"]):
-        cells = (row["a"], row["b"], row["difference"], row["interval"], row["frames"])
+        cells = (row["a"], row["b"], row["difference"], row["interval"])
         style = STYLES.get(row["verdict"], "dim")
         table.add_row(
-            f"{row['title']} {row['arrow']}", *cells, f"[{style}]{row['verdict']}[/{style}]"
+            f"{row['short']} {row['arrow']}", *cells, f"[{style}]{row['verdict']}[/{style}]"
         )
     out_console.print(table)
+    frames = comparison["metrics"][0]["frames"]
+    out_console.print(
+        f"median: aligned per image; online: scale learnt before the frame; {frames} frames of "
+        f"{len(comparison['recordings'])} recordings",
+        soft_wrap=True,
+    )
     if gate is not None:
         verdict = comparison["gate"]
         for check in verdict["checks"]:

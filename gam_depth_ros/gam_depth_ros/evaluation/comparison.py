@@ -18,15 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.evaluation.bag_contents import BagError
-from gam_depth_ros.evaluation.bootstrap import CONFIDENCE, RESAMPLES, interval_of_mean
+from gam_depth_ros.evaluation.bootstrap import (
+    CONFIDENCE,
+    RESAMPLES,
+    Interval,
+    interval_of_mean,
+)
 from gam_depth_ros.evaluation.report import JSON_NAME
 
 FORMAT_VERSION = 1
 BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "no difference", "too few frames"
+NOT_JUDGED = "not judged"
 PROTOCOL = (
     "B − A of each frame that both scored, mean over frames, then over recordings with the same "
     f"weight; intervals of {100 * CONFIDENCE:.0f} % by a circular block bootstrap within each "
-    f"recording ({RESAMPLES} resamples). A verdict needs an interval without zero."
+    f"recording ({RESAMPLES} resamples). A verdict needs an interval without zero. Latency "
+    "gets none: the two runs had the machine at different times."
 )
 
 Report = dict[str, Any]
@@ -42,12 +49,14 @@ class Metric:
         title: In words, with its alignment.
         unit: Unit; empty for a plain ratio.
         higher_is_better: Direction.
+        judged: Whether a difference is the model's doing.
     """
 
     name: str
     title: str
     unit: str = ""
     higher_is_better: bool = False
+    judged: bool = True
 
 
 METRICS = (
@@ -57,7 +66,7 @@ METRICS = (
     Metric("online_abs_rel", "AbsRel, scale learnt online"),
     Metric("online_rmse", "RMSE, scale learnt online", "m"),
     Metric("online_d1", "δ < 1.25, scale learnt online", higher_is_better=True),
-    Metric("latency_ms", "Latency", "ms"),
+    Metric("latency_ms", "Latency", "ms", judged=False),
 )
 METRIC_OF = {metric.name: metric for metric in METRICS}
 
@@ -182,18 +191,21 @@ def _compared(
         "difference": interval.mean,
         "low": interval.low if known else None,
         "high": interval.high if known else None,
-        "verdict": _verdict(interval.low, interval.high, higher=metric.higher_is_better),
+        "verdict": _verdict(metric, interval),
         "frames": interval.frames,
         "block_frames": interval.block_frames,
     }
 
 
-def _verdict(low: float, high: float, *, higher: bool) -> str:
+def _verdict(metric: Metric, interval: Interval) -> str:
+    low, high = interval.low, interval.high
+    if not metric.judged:
+        return NOT_JUDGED
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNKNOWN
     if low <= 0.0 <= high:
         return EQUAL
-    return BETTER if (low > 0.0) == higher else WORSE
+    return BETTER if (low > 0.0) == metric.higher_is_better else WORSE
 
 
 def _paired(a: Report, b: Report, name: str) -> tuple[Floats, Floats]:

@@ -10,13 +10,23 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
-from gam_depth_ros.evaluation.comparison import BETTER, EQUAL, UNKNOWN, WORSE
+from gam_depth_ros.evaluation.comparison import BETTER, EQUAL, NOT_JUDGED, UNKNOWN, WORSE
 from gam_depth_ros.evaluation.figures import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
 from gam_depth_ros.evaluation.page import page_environment
 
 JSON_NAME = "compare.json"
 HTML_NAME = "compare.html"
-COLORS = {BETTER: "#1d7f4e", WORSE: "#c8372d", EQUAL: "#6b7686", UNKNOWN: "#6b7686"}
+COLORS = {BETTER: "#1d7f4e", WORSE: "#c8372d"}
+PLAIN_COLOR = "#6b7686"
+SHORT = {
+    "abs_rel": "AbsRel median",
+    "rmse": "RMSE median",
+    "d1": "δ < 1.25 median",
+    "online_abs_rel": "AbsRel online",
+    "online_rmse": "RMSE online",
+    "online_d1": "δ < 1.25 online",
+}
+"""What the terminal calls a metric: it has 80 columns."""
 
 Comparison = dict[str, Any]
 
@@ -56,13 +66,14 @@ def render_comparison(comparison: Comparison) -> str:
 def comparison_headline(comparison: Comparison) -> str:
     """Return the verdict in one sentence, on AbsRel or the first metric that there is."""
     first = comparison["metrics"][0]
-    others = [row for row in comparison["metrics"] if row["name"] != "latency_ms"]
+    others = [row for row in comparison["metrics"] if row["verdict"] != NOT_JUDGED]
     counts = {
         verdict: sum(row["verdict"] == verdict for row in others) for verdict in (BETTER, WORSE)
     }
     opening = {
         BETTER: "B is better than A",
         WORSE: "B is worse than A",
+        NOT_JUDGED: "No metric in common gives a verdict",
         EQUAL: "No difference between B and A can be told",
         UNKNOWN: "Too few frames for a verdict",
     }[first["verdict"]]
@@ -74,20 +85,22 @@ def comparison_rows(metrics: list[dict[str, Any]]) -> list[dict[str, str]]:
     """Return the table's rows as text: A, B, the difference with its interval, the verdict."""
     rows = []
     for row in metrics:
+        unit = f", {row['unit']}" if row["unit"] else ""
         digits = 1 if row["unit"] == "ms" else 4
         interval = "–"
         if row["low"] is not None:
             interval = f"{row['low']:+.{digits}f} to {row['high']:+.{digits}f}"
         rows.append(
             {
-                "title": row["title"] + (f", {row['unit']}" if row["unit"] else ""),
+                "short": SHORT.get(row["name"], row["title"]) + unit,
+                "title": row["title"] + unit,
                 "arrow": "↑" if row["higher_is_better"] else "↓",
                 "a": f"{row['a']:.{digits}f}",
                 "b": f"{row['b']:.{digits}f}",
                 "difference": f"{row['difference']:+.{digits}f}",
                 "interval": interval,
                 "verdict": row["verdict"],
-                "color": COLORS[row["verdict"]],
+                "color": COLORS.get(row["verdict"], PLAIN_COLOR),
                 "frames": str(row["frames"]),
                 "block": str(row["block_frames"]),
             }
