@@ -33,41 +33,43 @@ def fuse(sensor: Estimate, prediction: Estimate, aligned: Estimate, gate_sigmas:
     """Combine where sensor and prediction agree, choose the surer one where they do not.
 
     With variances s, p and difference d they agree if d² <= gate² (s + p). Then the reading is
-    averaged with the aligned prediction, weighted by inverse variances; the variance is that of the
-    average, and never more than s or p. Otherwise the sensor is taken if s <= p, else the aligned
-    prediction, and the smaller of s and p grows by 1 + d² / (s + p), as Birge (1932) widens results
-    that contradict each other.
+    averaged with the aligned prediction, weighted by inverse variances, and the variance is
+    s p / (s + p), never more than s or p: aligning took the prediction's large errors away but is
+    not counted as knowledge. Otherwise the sensor is taken if s <= p, else the aligned prediction,
+    and the smaller of s and p grows by 1 + d² / (s + p), as Birge (1932) widens results that
+    contradict each other.
 
     Args:
         sensor: Readings; H×W, variances above 0.
         prediction: What the network claims, not aligned to the sensor.
-        aligned: The prediction aligned to the readings around.
+        aligned: The prediction aligned to the readings around, variances above 0.
         gate_sigmas: The gate.
 
     Returns:
         The combination; pixels where a depth is NaN, or 0 for want of a reading, have no meaning.
     """
-    difference = cv2.subtract(sensor.depth_m, prediction.depth_m)
-    surprise = cv2.multiply(difference, difference, dst=difference)
-    cv2.divide(surprise, cv2.add(sensor.variance_m2, prediction.variance_m2), dst=surprise)
+    total = cv2.add(sensor.variance_m2, prediction.variance_m2)
+    surprise = cv2.subtract(sensor.depth_m, prediction.depth_m)
+    cv2.multiply(surprise, surprise, dst=surprise)
+    cv2.divide(surprise, total, dst=surprise)
     agree = cv2.compare(surprise, gate_sigmas**2, cv2.CMP_LE)
     sensor_first = cv2.compare(sensor.variance_m2, prediction.variance_m2, cv2.CMP_LE)
-    np.bitwise_and(sensor_first, 1, out=sensor_first)
 
-    average = cv2.add(sensor.variance_m2, aligned.variance_m2)
-    cv2.divide(aligned.variance_m2, average, dst=average)
-    weight = sensor_first.astype(np.float32)
-    cv2.copyTo(average, agree, dst=weight)
+    weight = cv2.add(sensor.variance_m2, aligned.variance_m2)
+    cv2.divide(aligned.variance_m2, weight, dst=weight)
     depth_m = aligned.depth_m.copy()
     cv2.accumulateProduct(weight, cv2.subtract(sensor.depth_m, depth_m), depth_m)
+    choose = cv2.bitwise_not(agree)
+    cv2.copyTo(aligned.depth_m, choose, dst=depth_m)
+    cv2.copyTo(sensor.depth_m, cv2.bitwise_and(choose, sensor_first), dst=depth_m)
 
     smaller = cv2.min(sensor.variance_m2, prediction.variance_m2)
-    variance = cv2.multiply(smaller, surprise, dst=surprise)
-    cv2.add(variance, smaller, dst=variance)
-    cv2.multiply(average, sensor.variance_m2, dst=average)
-    cv2.copyTo(cv2.min(average, smaller, dst=average), agree, dst=variance)
+    variance = cv2.multiply(sensor.variance_m2, prediction.variance_m2)
+    cv2.divide(variance, total, dst=variance)
+    cv2.accumulateProduct(smaller, surprise, smaller)
+    cv2.copyTo(smaller, choose, dst=variance)
     # SOURCE_NETWORK is 2 and SOURCE_SENSOR 1; SOURCE_FUSED, 3, is both bits.
-    source = np.subtract(SOURCE_NETWORK, sensor_first)
+    source = np.subtract(SOURCE_NETWORK, np.bitwise_and(sensor_first, 1, out=sensor_first))
     np.bitwise_or(source, np.bitwise_and(agree, SOURCE_FUSED, out=agree), out=source)
     return Estimate(depth_m, variance, source)
 

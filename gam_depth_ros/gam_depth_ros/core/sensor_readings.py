@@ -15,8 +15,8 @@ from gam_depth_ros.core.strips import strips
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-LEAST_VARIANCE_M2 = 1e-8
-"""A tenth of a millimetre squared: nothing is surer, and nothing is divided by zero."""
+LEAST_VARIANCE_M2 = 1e-10
+"""A hundredth of a millimetre squared: nothing is surer, and nothing is divided by zero."""
 
 _HALO_ROWS = 8  # what the windows reach beyond a strip, full-size rows
 _HOLE_WINDOW_PX = 9  # of the half-size image

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 BLOCK_PX = 8
 """Strips begin at multiples of this; images worked on have such sides."""
 
-_STRIP_PIXELS = 40_960
+_STRIP_PIXELS = 81_920
 
 
 def strips(height: int, width: int, reduction: int = 1) -> Iterator[tuple[int, int]]:
