@@ -68,6 +68,11 @@ def all_figures(report: Report) -> list[dict[str, str]]:
             "Share of pixels whose error is within k sigma, against a normal law.",
             _draw_coverage,
         ),
+        (
+            "Does sigma know where the errors are?",
+            "AbsRel of what is left when the least sure pixels are taken away.",
+            _draw_sparsification,
+        ),
         ("Labels", "Intersection over union by class.", _draw_labels),
         ("Latency", report["latency_ms"]["of"].capitalize() + ".", _draw_latency),
     )
@@ -138,6 +143,12 @@ def _draw_scale(axes: Axes, report: Report) -> bool:
         axes.plot(
             seconds, ideal, color=FLOOR, lw=0, marker="o", ms=3, label="each frame's own ratio"
         )
+    band_seconds, spread = _column(report, "scale_sigma_log")
+    if spread.size == used.size and np.array_equal(band_seconds, used_seconds):
+        low_side, high_side = used * np.exp(-spread), used * np.exp(spread)
+        axes.fill_between(
+            used_seconds, low_side, high_side, color=ONLINE, alpha=0.18, lw=0, label="its sigma"
+        )
     axes.plot(used_seconds, used, color=ONLINE, lw=1.6, label="scale in use")
     everything = np.concatenate([ideal if report["mode"] == "offline" else used, used])
     low, high = float(everything.min()), float(everything.max())
@@ -207,6 +218,26 @@ def _draw_coverage(axes: Axes, report: Report) -> bool:
     axes.set_ylim(0, 102)
     axes.set_xlabel("k (error within k sigma)")
     axes.set_ylabel("pixels, %")
+    legend_above(axes)
+    return True
+
+
+def _draw_sparsification(axes: Axes, report: Report) -> bool:
+    curves = (report["uncertainty"] or {}).get("sparsification")
+    if not curves:
+        return False
+    for name, color, label in (
+        ("by_uncertainty", MEDIAN, "least sure first"),
+        ("by_error", FLOOR, "worst first: the best possible"),
+    ):
+        values = np.array(curves["abs_rel"][name])
+        axes.plot(
+            np.linspace(0, 100, len(values), endpoint=False), values, color=color, lw=1.6,
+            label=label,
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("% of pixels taken away")
+    axes.set_ylabel("AbsRel left")
     legend_above(axes)
     return True
 

@@ -22,6 +22,7 @@ from gam_depth_ros.evaluation.pictures import (
     legend,
     picture_rows,
 )
+from gam_depth_ros.evaluation.trust import trust_rows
 from gam_depth_ros.evaluation.verdict import headline, remarks
 
 ALIGNED = "aligned per image"
@@ -70,6 +71,7 @@ def render(result: EvaluationResult) -> str:
         cards=cards(report),
         columns=COLUMNS,
         rows=table_rows(report),
+        trust=trust_rows(report),
         figures=all_figures(report),
         pictures=picture_rows(result.pictures, result.labels, limits_m),
         legend=legend(result.labels, result.pictures),

@@ -1,0 +1,67 @@
+"""Whether the online scale is right, and whether it knows how right."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gam_depth_ros.core.scale_alignment import median_scale
+from gam_depth_ros.evaluation.observation import Float, Observation
+
+MIN_SIGMA_LOG = 1e-6
+"""A scale that states no sigma claims to be exact; its ratio to the error stays a number."""
+
+
+class ScaleScore:
+    """The scale of each frame against the one that the frame's own truth asks for.
+
+    No circle: the scale was learnt strictly before the frame whose truth judges it.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, int] = {}
+        self._errors: list[float] = []
+        self._standardised: list[float] = []
+
+    def count(self, seen: Observation) -> None:
+        """Count the state of a frame, with or without truth."""
+        if seen.scale_state is not None:
+            name = seen.scale_state.state
+            self._states[name] = self._states.get(name, 0) + 1
+
+    def add(self, truth_m: Float, seen: Observation) -> float:
+        """Score one frame with truth.
+
+        Returns:
+            ln(scale / the frame's own), NaN where one of them is unknown.
+        """
+        state, depth = seen.scale_state, seen.steady_depth
+        if state is None or depth is None or not state.known:
+            return math.nan
+        ideal = median_scale(truth_m, depth)
+        if not math.isfinite(ideal):
+            return math.nan
+        error = math.log(state.value / ideal)
+        self._errors.append(error)
+        self._standardised.append(error / max(state.sigma_log, MIN_SIGMA_LOG))
+        return error
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures for the report, None where no frame told its state."""
+        if not self._states:
+            return None
+        errors, standard = np.array(self._errors), np.abs(np.array(self._standardised))
+        known = bool(errors.size)
+        return {
+            "states": dict(sorted(self._states.items())),
+            "log_error_median": float(np.median(np.abs(errors))) if known else None,
+            "log_error_rms": float(np.sqrt(np.mean(errors**2))) if known else None,
+            "log_bias": float(np.mean(errors)) if known else None,
+            # Per frame, not in time: how much of the error is one constant factor, how much moves.
+            "log_wander": float(np.std(errors)) if known else None,
+            "within_1sigma": float(np.mean(standard <= 1.0)) if known else None,
+            "within_2sigma": float(np.mean(standard <= 2.0)) if known else None,
+            "frames": int(errors.size),
+        }
