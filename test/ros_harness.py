@@ -116,6 +116,8 @@ class NodeProcess:
 
 
 def _yaml(value: Any) -> str:
+    if value in ("on", "off", "yes", "no"):  # ROS reads YAML 1.1: without quotes these are bools
+        return f"'{value}'"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -86,6 +86,7 @@ class Inputs:
         self._throttle = throttle
         self._anybody_wants = anybody_wants
         self._once = Throttle(float("inf"))
+        self._images_unstamped = False
         self.registrar = Registrar(config.pipeline.registration)
         self.camera = Calibration(config.image_rectified)
         self.reference_camera = Calibration(config.image_rectified)
@@ -161,7 +162,11 @@ class Inputs:
             self._intake.put_image(image, self._stamp_ns(image.header, self.image_topic))
 
     def _on_reference(self, image: Image) -> None:
-        self._intake.put_reference(image, self._stamp_ns(image.header, topics.REFERENCE_DEPTH))
+        # Images without stamps are paired by receipt: their references too, which took as long.
+        if self._images_unstamped:
+            self._intake.put_reference(image, self._now_ns())
+        else:
+            self._intake.put_reference(image, self._stamp_ns(image.header, topics.REFERENCE_DEPTH))
 
     def _on_camera_info(self, info: CameraInfo) -> None:
         # Small enough to arrive where images are lost, so it tells of them before any image does.
@@ -174,9 +179,11 @@ class Inputs:
 
     def _on_transforms(self, message: Any) -> None:
         for entry in message.transforms:
-            self.registrar.add_transform(
-                entry.header.frame_id, entry.child_frame_id, messages.to_extrinsics(entry.transform)
-            )
+            pose = messages.to_extrinsics(entry.transform)
+            try:
+                self.registrar.add_transform(entry.header.frame_id, entry.child_frame_id, pose)
+            except RegistrationError as error:
+                self.say(f"{error}; ignored")
 
     def _calibrate(self, camera: Calibration, info: CameraInfo, whose: str) -> None:
         try:
@@ -217,6 +224,8 @@ class Inputs:
 
     def _stamp_ns(self, header: Header, topic: Topic) -> int:
         stamp_ns = messages.stamp_ns(header)
+        if topic is self.image_topic:
+            self._images_unstamped = stamp_ns == 0
         if stamp_ns > 0:
             return stamp_ns
         line = (
@@ -224,6 +233,9 @@ class Inputs:
             "receipt is used, have the driver set its stamps"
         )
         self._say_once(line)
+        return self._now_ns()
+
+    def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
 
     def _say_once(self, line: str) -> None:

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import RegistrationConfig
@@ -115,6 +117,20 @@ def test_sparse_depth_fills_blocks_so_that_no_background_shows_through():
     assert np.isfinite(one).sum() == 9
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    st.floats(0.1, 2.0),
+    st.tuples(*[st.floats(-0.3, 0.3)] * 3),
+    st.tuples(*[st.floats(-0.2, 0.2)] * 3),
+)
+def test_doubling_the_room_and_the_baseline_doubles_the_depth(depth_m, shift_m, turn):
+    rotation = (*turn, math.sqrt(1.0 - sum(value**2 for value in turn)))
+    small = register_depth(flat(depth_m), CAMERA, CAMERA, Extrinsics(shift_m, rotation).matrix())
+    twice = tuple(2.0 * value for value in shift_m)
+    large = register_depth(flat(2 * depth_m), CAMERA, CAMERA, Extrinsics(twice, rotation).matrix())
+    np.testing.assert_array_equal(large, 2 * small)
+
+
 def test_what_is_behind_the_camera_or_unknown_is_left_out():
     depth_m = flat(np.nan)
     depth_m[24, 32] = 0.2
@@ -192,6 +208,22 @@ def test_a_loop_of_transforms_does_not_hang():
     registrar.add_transform(DEPTH, "a", Extrinsics())
     with pytest.raises(RegistrationError, match="no transform"):
         registrar.register(frame(flat(2.0)))
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        Extrinsics(rotation_xyzw=(0.0, 0.0, 0.0, 0.0)),
+        Extrinsics(rotation_xyzw=(0.0, 0.0, math.nan, 1.0)),
+        Extrinsics((math.inf, 0.0, 0.0)),
+    ],
+)
+def test_a_transform_that_is_none_is_refused_and_the_former_kept(nonsense):
+    registrar = Registrar(RegistrationConfig())
+    registrar.add_transform(COLOR, DEPTH, Extrinsics())
+    with pytest.raises(RegistrationError, match=f"from '{DEPTH}' to '{COLOR}': got translation"):
+        registrar.add_transform(COLOR, DEPTH, nonsense)
+    np.testing.assert_array_equal(registrar.register(frame(flat(2.0))).depth_m, 2.0)
 
 
 @pytest.mark.parametrize(

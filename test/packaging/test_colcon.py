@@ -82,7 +82,8 @@ def test_executables_stand_where_ros2_run_looks(workspace):
 
 def test_launch_config_and_models_are_installed(workspace):
     share = workspace.installed / "share/gam_depth_ros"
-    for folder, pattern in [("launch", "*.py"), ("config", "*.*ml"), ("models", "*.*")]:
+    rows = ("launch", "*.py"), ("config", "*.*"), ("config/cameras", "*.yaml"), ("models", "*.*")
+    for folder, pattern in rows:
         sources = {path.name for path in (workspace.repo / folder).glob(pattern)}
         installed = {path.name for path in (share / folder).iterdir() if path.is_file()}
         assert sources

@@ -127,7 +127,19 @@ class Registrar:
         self._config = config
 
     def add_transform(self, parent: str, child: str, parent_T_child: Extrinsics) -> None:  # noqa: N803
-        """Learn a static transform: the pose of the frame ``child`` in ``parent``."""
+        """Learn a static transform: the pose of the frame ``child`` in ``parent``.
+
+        Raises:
+            RegistrationError: it holds no rigid motion; one line.
+        """
+        numbers = (*parent_T_child.translation_m, *parent_T_child.rotation_xyzw)
+        if not (all(map(math.isfinite, numbers)) and any(parent_T_child.rotation_xyzw)):
+            raise RegistrationError(
+                f"transform from '{child}' to '{parent}': got translation "
+                f"{list(parent_T_child.translation_m)} and quaternion "
+                f"{list(parent_T_child.rotation_xyzw)}, expected finite numbers and a rotation; "
+                "check who publishes it on /tf_static"
+            )
         # A new dictionary: another thread may be walking the old one.
         self._parents = {**self._parents, child: (parent, parent_T_child.matrix())}
 
