@@ -20,7 +20,8 @@ from gam_depth_ros.cli_common import (
     print_remarks,
     progress,
 )
-from gam_depth_ros.core.pipeline import PerceptionPipeline, load_pipeline
+from gam_depth_ros.core.engine import Engine, OnnxEngine
+from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.evaluation.bag import BagError, open_recording
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.corruptions import CORRUPTIONS, SEVERITIES
@@ -66,21 +67,22 @@ def robustness(
     with one_line_errors():
         names = _checked(only)
         make_directory(out)
-        pipeline = load_pipeline(model, pipeline_config(threads))
-        other = None if baseline is None else load_pipeline(baseline, pipeline_config(threads))
-        tests, about = _frames_of(recordings, frames, pipeline)
+        config = pipeline_config(threads)
+        engine = OnnxEngine(model or default_model_path(), config.engine)
+        other = None if baseline is None else OnnxEngine(baseline, config.engine)
+        tests, about = _frames_of(recordings, frames, config.pairing_slop_s)
         pictures = len(tests) * (1 + len(names) * len(SEVERITIES))
         with progress("corrupting", pictures) as advance:
             run = run_robustness(
                 tests,
-                pipeline,
+                engine,
                 baseline=constant_depth if other is None else model_depth(other),
                 corruptions=names,
                 seed=seed,
                 on_picture=advance,
             )
         about |= {
-            "model": _model(pipeline),
+            "model": _model(engine),
             "baseline": CONSTANT if other is None else _model(other),
             "frames_asked": frames,
             "seed": seed,
@@ -103,11 +105,10 @@ def _checked(only: list[str] | None) -> tuple[str, ...]:
 
 
 def _frames_of(
-    recordings: list[Path], count: int, pipeline: PerceptionPipeline
+    recordings: list[Path], count: int, slop_s: float
 ) -> tuple[list[TruthFrame], dict[str, Any]]:
     tests: list[TruthFrame] = []
     rows = []
-    slop_s = pipeline.config.pairing_slop_s
     for path in recordings:
         chosen = choose_frames(open_recording(path, pairing_slop_s=slop_s), count, slop_s)
         tests += chosen
@@ -120,12 +121,12 @@ def _frames_of(
     return tests, {"recordings": rows}
 
 
-def _model(pipeline: PerceptionPipeline) -> dict[str, str]:
+def _model(engine: Engine) -> dict[str, str]:
     return {
-        "name": pipeline.engine.spec.name,
-        "path": pipeline.engine.info.get("path", ""),
-        "sha256": pipeline.engine.sha256,
-        "provider": pipeline.engine.provider,
+        "name": engine.spec.name,
+        "path": engine.info.get("path", ""),
+        "sha256": engine.sha256,
+        "provider": engine.provider,
     }
 
 

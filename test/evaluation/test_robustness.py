@@ -151,7 +151,7 @@ def test_run_scores_each_variant_as_the_metrics_do(
 ) -> None:
     frames = choose_frames(open_recording(sequence), 2, SLOP_S)
     calls = []
-    run = run_robustness(frames, pipeline, on_picture=lambda: calls.append(1))
+    run = run_robustness(frames, pipeline.engine, on_picture=lambda: calls.append(1))
     assert len(run.trials) == len(calls) == 2 * VARIANTS == 152
     first = run.trials[0]
     depth = pipeline.process(frames[0].frame).network_depth
@@ -172,7 +172,7 @@ def test_a_model_against_itself_has_an_mce_of_one(
 ) -> None:
     frames = choose_frames(open_recording(sequence), 1, SLOP_S)
     run = run_robustness(
-        frames, pipeline, baseline=model_depth(pipeline), corruptions=("dark", "jpeg")
+        frames, pipeline.engine, baseline=model_depth(pipeline.engine), corruptions=("dark", "jpeg")
     )
     assert summarise(run.trials)["mce"] == pytest.approx(1.0)
 

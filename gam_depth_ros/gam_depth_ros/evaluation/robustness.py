@@ -1,7 +1,8 @@
-"""Corrupt the frames of recordings, run the pipeline on each, and hold the depth against the truth.
+"""Corrupt the frames of recordings, run the network on each, and hold the depth against the truth.
 
-The sensor's truth stays as it is while the picture gets worse. Each picture stands alone: no scale,
-no filter and no fusion is carried from one to the next.
+The sensor's truth stays as it is while the picture gets worse. Each picture stands alone: what the
+pipeline does over time (scale, filter, fusion) is left out. Sigma is the network's, calibrated but
+not yet widened by frame health, so that each shows what it notices by itself.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.engine import Engine, EngineError
 from gam_depth_ros.core.frame import Frame
+from gam_depth_ros.core.frame_check import FrameError, check_answer
 from gam_depth_ros.core.frame_health import FrameHealth
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, evaluate_depth, median_scale
-from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline
-from gam_depth_ros.core.preprocessing import prepare
+from gam_depth_ros.core.prediction import calibrated
+from gam_depth_ros.core.preprocessing import prepare, to_image_size
 from gam_depth_ros.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from gam_depth_ros.evaluation.observation import Float, fitting_reference
 from gam_depth_ros.evaluation.robustness_scores import CLEAN, Trial, dee_of
@@ -30,15 +33,6 @@ SHEET_WIDTH_PX = 192
 KEPT_LINES = 100
 VARIANTS = 1 + len(CORRUPTIONS) * len(SEVERITIES)
 """Pictures made of each frame, the clean one among them."""
-_WANTED = Outputs(
-    network_depth=True,
-    depth=False,
-    sigma=True,
-    labels=False,
-    confidence=False,
-    source=False,
-    points=False,
-)
 
 Baseline = Callable[[Frame], Float | None]
 """Depth up to scale for a picture; None where it was refused."""
@@ -82,11 +76,13 @@ class Score:
         abs_rel: AbsRel under median alignment.
         d1: δ < 1.25, the same way.
         sigma_log: Mean sigma of log depth.
+        problems: What frame health found; None where the picture was refused.
     """
 
-    abs_rel: float
-    d1: float
-    sigma_log: float
+    abs_rel: float = math.nan
+    d1: float = math.nan
+    sigma_log: float = math.nan
+    problems: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -134,22 +130,25 @@ def constant_depth(frame: Frame) -> Float:
     return np.ones(frame.rgb.shape[:2], np.float32)
 
 
-def model_depth(pipeline: PerceptionPipeline) -> Baseline:
+def model_depth(engine: Engine) -> Baseline:
     """Return another model as the baseline."""
 
     def depth(frame: Frame) -> Float | None:
         try:
-            return pipeline.process(frame, _WANTED).network_depth
-        except FrameError:
+            answer = engine.run(prepare(frame.rgb, engine.spec.input_size_hw))
+            check_answer(answer)
+        except (EngineError, FrameError):
             return None
+        return to_image_size(answer.depth, frame.rgb.shape[:2])
 
     return depth
 
 
 def run_robustness(
     frames: Sequence[TruthFrame],
-    pipeline: PerceptionPipeline,
+    engine: Engine,
     *,
+    health: FrameHealth | None = None,
     baseline: Baseline = constant_depth,
     corruptions: Sequence[str] = CORRUPTIONS,
     seed: int = 0,
@@ -159,15 +158,15 @@ def run_robustness(
 
     Args:
         frames: What to corrupt.
-        pipeline: Runs the model.
+        engine: Runs the model.
+        health: Judges the pictures; by default with the model's own limits.
         baseline: What mCE is relative to.
         corruptions: Which; all by default.
         seed: Of the randomness; the same gives the same figures.
         on_picture: Called after each picture, for a progress bar.
     """
     run = RobustnessRun()
-    pipeline.reset()
-    health = FrameHealth(statistics=pipeline.engine.spec.statistics)
+    health = health or FrameHealth(statistics=engine.spec.statistics)
     variants = [(CLEAN, 0), *((name, level) for name in corruptions for level in SEVERITIES)]
     shown = len(frames) // 2
     for index, test in enumerate(frames):
@@ -176,7 +175,7 @@ def run_robustness(
             if name != CLEAN:
                 rgb = corrupt(rgb, name, severity, seed + index)
             frame = replace(test.frame, rgb=rgb)
-            score, depth = _try(frame, test.truth_m, pipeline, run)
+            score, depth = _try(frame, test.truth_m, engine, health, run)
             run.trials.append(
                 Trial(
                     frame=index,
@@ -186,7 +185,7 @@ def run_robustness(
                     d1=score.d1,
                     baseline_dee=_dee(test.truth_m, baseline(frame)),
                     sigma_log=score.sigma_log,
-                    problems=_problems(health, frame, pipeline),
+                    problems=score.problems,
                 )
             )
             if index == shown:
@@ -198,32 +197,28 @@ def run_robustness(
 
 
 def _try(
-    frame: Frame, truth_m: Float, pipeline: PerceptionPipeline, run: RobustnessRun
+    frame: Frame, truth_m: Float, engine: Engine, health: FrameHealth, run: RobustnessRun
 ) -> tuple[Score, Float | None]:
-    """Score one picture, and return its depth; NaN and None where it was refused."""
+    """Score one picture, and return its depth; None where it was refused."""
+    batch = prepare(frame.rgb, engine.spec.input_size_hw)
     try:
-        perception = pipeline.process(frame, _WANTED)
-    except FrameError as error:
+        answer = engine.run(batch)
+        check_answer(answer)
+    except (EngineError, FrameError) as error:
         if len(run.failures) < KEPT_LINES:
             run.failures.append(str(error))
-        return Score(math.nan, math.nan, math.nan), None
-    errors = evaluate_depth(truth_m, perception.network_depth)
+        return Score(), None
+    depth = to_image_size(answer.depth, frame.rgb.shape[:2])
+    errors = evaluate_depth(truth_m, depth)
     assert errors is not None  # the truth has a pixel, and the network's depth is positive
-    sigma_log = float(np.mean(perception.network_sigma_log))
-    return Score(errors.abs_rel, errors.d1, sigma_log), perception.network_depth
+    sigma_log = float(np.mean(calibrated(answer, engine.spec).sigma))
+    health.reset()
+    problems = health.check(batch[0], frame.stamp_ns, answer.features).conditions
+    return Score(errors.abs_rel, errors.d1, sigma_log, problems), depth
 
 
 def _dee(truth_m: Float, depth: Float | None) -> float:
     return math.nan if depth is None else dee_of(evaluate_depth(truth_m, depth))
-
-
-def _problems(
-    health: FrameHealth, frame: Frame, pipeline: PerceptionPipeline
-) -> tuple[str, ...]:
-    """Return the conditions that frame health raises for a picture that stands alone."""
-    health.reset()
-    small = prepare(frame.rgb, pipeline.engine.spec.input_size_hw)[0]
-    return health.check(small, frame.stamp_ns).conditions
 
 
 def _aligned(truth_m: Float, depth: Float) -> Float:
