@@ -18,11 +18,9 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from gam_depth_ros.core.engine import Engine
+from gam_depth_ros.core.frame import FrameQuality
 
 WINDOW_FRAMES = 300
-LATENCY = "latency"
-# A stamp this old is a recording's or another clock's: then latency counts from the arrival.
-OLDEST_LIVE_STAMP_S = 10.0
 RATE_WINDOW_S = 5.0
 NOTES_KEPT = 5
 # Fast DDS's default shared-memory segment; a larger best-effort message is mostly lost in it.
@@ -56,42 +54,6 @@ def model_facts(engine: Engine) -> ModelFacts:
     )
 
 
-class Stopwatch:
-    """Times the stages of one frame, in milliseconds.
-
-    Args:
-        started_ns: Monotonic time of the image's arrival.
-        clock: Monotonic nanoseconds.
-    """
-
-    def __init__(self, started_ns: int, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self._clock = clock
-        self._started_ns = self._lap_ns = started_ns
-        self.laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        """Book the time since the last lap on a stage."""
-        now_ns = self._clock()
-        self.laps[stage] = (now_ns - self._lap_ns) / 1e6
-        self._lap_ns = now_ns
-
-    def skip(self) -> None:
-        """Start the next lap here: the time since the last one is booked elsewhere."""
-        self._lap_ns = self._clock()
-
-    def latency(self, now_ns: int, stamp_ns: int) -> dict[str, float]:
-        """Return the latency from stamp to now by the node's clock, or from arrival.
-
-        Args:
-            now_ns: The node's clock, nanoseconds.
-            stamp_ns: The image's stamp by the same clock, or a recording's.
-        """
-        age_s = (now_ns - stamp_ns) / 1e9
-        if 0.0 <= age_s <= OLDEST_LIVE_STAMP_S:
-            return {LATENCY: age_s * 1e3}
-        return {LATENCY: (self._clock() - self._started_ns) / 1e6}
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """One look at the counters. Counts are since activation; rates in Hz; latencies in ms."""
@@ -111,6 +73,7 @@ class Snapshot:
     scale: str
     rss_mb: float
     notes: tuple[str, ...]
+    quality: FrameQuality = field(default_factory=FrameQuality)
     model: ModelFacts = field(default_factory=ModelFacts)
 
     @property
@@ -146,6 +109,7 @@ class Health:
 
     def restart(self) -> None:
         """Forget all counts, as at activation."""
+        self.quality = FrameQuality()
         with self._lock:
             self._in = self._published = self._dropped = self._failed = self._idle = 0
             self._dropped_seen = self._failed_seen = 0
@@ -201,6 +165,7 @@ class Health:
             self._notes.clear()
             warnings = [f"{failed} frames failed since the last report"] if failed else []
             warnings += [self.transport_warning] if self.transport_warning else []
+            warnings += [f"picture {self.quality.reason}"] if self.quality.reason else []
             # Dropping is how a slow machine keeps up, so it is told but is no warning.
             remark = f"{dropped} frames dropped since the last report: newer ones had arrived"
             return Snapshot(
@@ -219,6 +184,7 @@ class Health:
                 scale=self.scale,
                 rss_mb=resident_mb(),
                 notes=notes,
+                quality=self.quality,
                 model=self.model,
             )
 
@@ -260,6 +226,9 @@ def diagnostic_array(snapshot: Snapshot, name: str, stamp: Any) -> DiagnosticArr
         "provider": snapshot.model.provider,
         "precision": snapshot.model.precision,
         "scale": snapshot.scale,
+        "picture": snapshot.quality.reason or "healthy",
+        "drift": snapshot.quality.drift_line,
+        "boundary agreement": f"{snapshot.quality.agreement:.2f}",
         "waiting for": snapshot.waiting_for,
         "memory (MB)": f"{snapshot.rss_mb:.0f}",
     }

@@ -28,7 +28,8 @@ from gam_depth_ros.core.image_codec import (
 )
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.registration import Extrinsics
-from gam_depth_ros.diagnostics import LATENCY, Snapshot
+from gam_depth_ros.diagnostics import Snapshot
+from gam_depth_ros.stopwatch import LATENCY
 
 ScaleStatus: Any = None
 PerceptionStatus: Any = None

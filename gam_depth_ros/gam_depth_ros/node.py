@@ -28,6 +28,7 @@ from gam_depth_ros import (
     outputs,
     parameters,
     qos,
+    stopwatch,
     topics,
 )
 from gam_depth_ros.core.engine import EngineError
@@ -196,7 +197,7 @@ class GamDepthNode(LifecycleNode):
         assert inputs is not None
         assert publishers is not None
         assert pipeline is not None
-        watch = diagnostics.Stopwatch(job.received_ns)
+        watch = stopwatch.Stopwatch(job.received_ns)
         watch.lap("wait")
         try:
             frame = inputs.frame(job)
@@ -212,6 +213,7 @@ class GamDepthNode(LifecycleNode):
         for note in perception.notes:
             inputs.say(note)
         self._health.scale = perception.scale.reason
+        self._health.quality = perception.quality
         publishers.publish_frame(wanted, self._result(perception, frame, inputs))
         watch.lap("publish")
         latency = watch.latency(self.get_clock().now().nanoseconds, job.stamp_ns)

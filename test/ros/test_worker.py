@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from gam_depth_ros.diagnostics import Health, Stopwatch, transport_warning
+from gam_depth_ros.core.frame import FrameQuality
+from gam_depth_ros.diagnostics import Health, transport_warning
 from gam_depth_ros.log_bridge import Throttle
+from gam_depth_ros.stopwatch import Stopwatch
 from gam_depth_ros.worker import Intake, Worker
 
 MS = 1_000_000
@@ -140,3 +142,11 @@ def test_transport_warning_needs_large_best_effort_images_on_fast_dds_without_a_
     assert not transport_warning(921_600, False, fast, {})
     assert not transport_warning(921_600, True, "rmw_cyclonedds_cpp", {})
     assert not transport_warning(921_600, True, fast, {"FASTDDS_DEFAULT_PROFILES_FILE": "x.xml"})
+
+
+def test_a_picture_that_is_unwell_is_a_warning_with_its_reason():
+    health = Health()
+    health.quality = FrameQuality(("dark",), reason="dark: its bright parts are at 3 of 255")
+    assert health.snapshot().health == "picture dark: its bright parts are at 3 of 255"
+    health.restart()
+    assert health.snapshot().health == "OK"
