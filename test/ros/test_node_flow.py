@@ -65,7 +65,7 @@ def test_thirty_hertz_into_a_slow_engine_drops_the_stale_and_adds_up(graph, star
 
 
 def test_an_image_waits_for_its_reference_only_while_references_arrive(graph, start):
-    start(parameters={"pairing_wait_s": 1.0})
+    start(parameters={"pairing_wait_s": 1.0, "scale.acquire_count": 1})
     graph.listen(Image, "/gam_depth/depth/image")
     graph.wait_for_publisher("/gam_depth/depth/image")
 
