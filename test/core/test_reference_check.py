@@ -23,7 +23,8 @@ def room(seed=0):
     depth_m = np.full(HW, 2.8, np.float32)
     for _ in range(9):
         top, left = generator.integers(0, 90), generator.integers(0, 130)
-        box = np.s_[top : top + generator.integers(15, 45), left : left + generator.integers(12, 40)]
+        height, width = generator.integers(15, 45), generator.integers(12, 40)
+        box = np.s_[top : top + height, left : left + width]
         grey[box] = generator.integers(0, 255)
         depth_m[box] = generator.uniform(0.8, 2.0)
     noise = 1.0 + 0.005 * generator.standard_normal(HW)

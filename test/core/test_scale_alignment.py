@@ -295,7 +295,7 @@ def test_camera_height_learns_from_the_floor_without_a_reference():
     state = source.estimate(3 * STEP)
     assert (state.state, state.source) == ("LOCKED", "camera_height")
     assert state.value == pytest.approx(3.0, rel=1e-3)
-    assert state.sigma_log >= 0.05
+    assert state.sigma_log > ScaleConfig.camera_height_sigma_log
 
 
 @pytest.mark.parametrize(

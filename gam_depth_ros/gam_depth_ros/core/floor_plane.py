@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 _SEED = 20_241
-_HYPOTHESES = 96
-_MAX_POINTS = 600
+_HYPOTHESES = 64
+_MAX_POINTS = 400
 _MIN_POINTS = 30
 _INLIER_SHARE = 0.06  # of h: how far off the plane a point may lie
 _MIN_INLIERS = 0.5
 _INDEPENDENT_REGIONS = 64  # an image is worth an 8 by 8 grid of independent readings
-_MODEL_SIGMA_LOG = 0.05  # a floor bent by the network looks flat to its own points
+_LEAST_SIGMA_LOG = 0.05  # points of one floor share the network's error at their place
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def fit_floor(
     share = float((off <= _INLIER_SHARE).mean())
     effective = max(1.0, _INDEPENDENT_REGIONS * coverage * share)
     spread = 1.4826 * float(np.median(off))
-    variance = _MODEL_SIGMA_LOG**2 + spread**2 / effective
+    variance = _LEAST_SIGMA_LOG**2 + spread**2 / effective
     return FloorPlane(tuple(normal.tolist()), distance, share, variance)
 
 

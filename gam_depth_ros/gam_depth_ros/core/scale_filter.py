@@ -210,6 +210,9 @@ class ScaleFilter:
         """Return the sigma to publish: the belief's, wider where newer references contradict."""
         predicted = _predict(belief, stamp_ns, self._config)
         variance = predicted.variance
+        if self._config.source == "camera_height":
+            # The same floor is bent the same way in every frame: no averaging removes that.
+            variance += self._config.camera_height_sigma_log**2
         if len(self._candidates) > 1:
             # Either may be right: the middle of an even mixture's second moments about the mean.
             variance += 0.5 * (self._candidates[-1].log_scale - predicted.mean) ** 2
