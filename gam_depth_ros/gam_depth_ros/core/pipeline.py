@@ -265,7 +265,12 @@ class PerceptionPipeline:
         """Join prediction and sensor; only where depth is wanted at all."""
         if not depth_m.size:
             return Fused(depth_m, sigma_m, empty_ids())
-        return self._fusion.update(frame.stamp_ns, depth_m, sigma_m, reference, frame.rgb)
+        fused = self._fusion.update(frame.stamp_ns, depth_m, sigma_m, reference, frame.rgb)
+        if self._config.fusion.mode == "network":
+            return fused
+        # The prediction keeps the limits already; readings and what they were mixed into may not.
+        low_m, high_m = self._config.min_depth_m, self._config.max_depth_m
+        return replace(fused, depth_m=np.clip(fused.depth_m, low_m, high_m))
 
 
 def _widened(output: NetworkOutput, judgement: Judgement) -> NetworkOutput:
