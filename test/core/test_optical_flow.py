@@ -11,6 +11,7 @@ from moving_room import FOCAL, HEIGHT, MATRIX, WALL_M, WIDTH, view
 from gam_depth_ros.core.camera import Intrinsics
 from gam_depth_ros.core.optical_flow import (
     FlowEstimator,
+    Motion,
     fetch,
     fetch_within_edges,
     grey_picture,
@@ -21,6 +22,7 @@ from gam_depth_ros.core.optical_flow import (
     resize_flow,
     rigid_flow,
     source_of,
+    texture_share,
 )
 
 CAMERA = Intrinsics(WIDTH, HEIGHT, FOCAL, FOCAL, MATRIX[0, 2], MATRIX[1, 2])
@@ -127,6 +129,15 @@ def test_a_flow_on_another_grid_is_in_that_grids_pixels():
     np.testing.assert_allclose(resize_flow(flow, (20, 15))[..., 1], -2.0)
 
 
+def test_a_motion_on_another_grid_keeps_its_change_of_depth():
+    flow = np.full((40, 60, 2), 6.0, np.float32)
+    change = np.tile(np.repeat(np.float32([0.1, 0.2]), 30), (40, 1))
+    small = Motion(flow, change).on_grid((20, 30))
+    np.testing.assert_allclose(small.flow, 3.0)
+    np.testing.assert_array_equal(small.log_change, change[::2, ::2])
+    assert Motion(flow, 0.3).on_grid((20, 30)).log_change == 0.3
+
+
 def test_fetch_brings_each_pixel_from_where_it_was():
     image = np.arange(20, dtype=np.float32).reshape(4, 5)
     flow = np.zeros((4, 5, 2), np.float32)
@@ -159,3 +170,12 @@ def test_a_brighter_picture_is_alike_and_a_changed_pixel_is_not():
     alike = looks_alike(now, before, 10.0)
     assert not alike[3, 3]
     assert alike.sum() == 99
+
+
+def test_texture_is_what_stands_out_of_a_sensors_noise():
+    noise = np.random.default_rng(0).integers(98, 103, (60, 80)).astype(np.uint8)
+    assert texture_share(noise) == 0.0
+    half = noise.copy()
+    half[:, :40:4] = 160
+    assert texture_share(half) == pytest.approx(0.5, abs=0.3)
+    assert texture_share(grey_picture(view(), (HEIGHT, WIDTH))) > 0.5

@@ -1,40 +1,30 @@
 """Claims about the filter over time: what it holds still, and what passes at once."""
 
 import math
-from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from temporal_frames import (
+    BOX,
+    FRAME_NS,
+    LABELS,
+    PICTURE,
+    PIXELS_ONLY,
+    POSTER,
+    SIGMA,
+    SIZE,
+    feed,
+    image,
+    noisy_scene,
+)
 
 from gam_depth_ros.core.optical_flow import Motion
 from gam_depth_ros.core.temporal_config import TemporalConfig
 from gam_depth_ros.core.temporal_filter import TemporalFilter
-
-SIZE = (24, 32)
-SIGMA = 0.2
-FRAME_NS = 100_000_000
-PICTURE = np.random.default_rng(3).integers(0, 255, (*SIZE, 3), np.uint8)
-LABELS = np.full(SIZE, 3, np.uint8)
-BOX = (slice(6, 14), slice(8, 16))
-# Without the part for whole frames the filter is one of single pixels alone.
-PIXELS_ONLY = TemporalConfig(mode="still", frame_time_s=0.0)
-
-
-def image(value):
-    return np.full(SIZE, value, np.float32)
-
-
-def feed(filter_, frame, depth, *, picture=PICTURE, sigma=SIGMA, labels=LABELS, sure=0.8, **more):
-    sigma = image(sigma) if np.isscalar(sigma) else sigma
-    return filter_.update(frame * FRAME_NS, picture, depth, sigma, labels, image(sure), **more)
-
-
-def noisy_scene(seed, frames, noise=0.04):
-    rng = np.random.default_rng(seed)
-    return np.exp(rng.normal(0.7, noise, (frames, *SIZE))).astype(np.float32)
 
 
 def log_depths(low=-1.0, high=1.5):
@@ -182,6 +172,32 @@ def test_a_whole_frame_that_comes_much_nearer_passes_at_once():
     np.testing.assert_allclose(feed(filter_, 1, image(1.0)).depth, 1.0, rtol=1e-5)
 
 
+def test_a_wall_without_texture_that_comes_nearer_is_followed():
+    filter_ = TemporalFilter(TemporalConfig(mode="flow"))
+    wall = np.full((*SIZE, 3), 200, np.uint8)
+    for frame in range(10):
+        out = feed(filter_, frame, image(2.0 * 0.95**frame), picture=wall)
+    np.testing.assert_allclose(out.depth, 2.0 * 0.95**9, rtol=1e-4)
+
+
+def test_a_camera_that_comes_nearer_is_followed_by_the_growth_of_its_picture():
+    filter_ = TemporalFilter(TemporalConfig(mode="flow"))
+    flicker = np.random.default_rng(7).normal(0.0, 0.05, 12)
+    errors = []
+    for frame in range(12):
+        grown = cv2.getRotationMatrix2D((63.5, 47.5), 0, 1.04**frame)
+        picture = cv2.warpAffine(POSTER, grown, (128, 96))
+        truth = 2.0 / 1.04**frame
+        depth = np.full((96, 128), truth * np.exp(flicker[frame]), np.float32)
+        ones = np.ones_like(depth)
+        labels = ones.astype(np.uint8)
+        out = filter_.update(frame * FRAME_NS, picture, depth, SIGMA * ones, labels, ones)
+        errors.append(np.log(out.depth.mean() / truth))
+    # Still where the first frames left it, though the depth has fallen by a third.
+    assert np.diff(errors).std() < 0.4 * np.diff(flicker).std()
+    assert abs(errors[-1]) < 0.1
+
+
 def test_state_follows_the_picture():
     filter_ = TemporalFilter(TemporalConfig(mode="still"))
     depth = np.tile(np.where(np.arange(SIZE[1]) < 16, 1.0, 3.0).astype(np.float32), (SIZE[0], 1))
@@ -239,105 +255,3 @@ def test_a_motion_that_is_known_moves_the_depth_with_it():
     per_pixel = Motion(motion.flow, np.full(SIZE, math.log(0.9), np.float32))
     out = feed(filter_, 2, image(1.62), motion=per_pixel)
     np.testing.assert_allclose(out.depth, 1.62, rtol=1e-4)
-
-
-def test_unknown_stays_unknown_and_costs_no_other_pixel():
-    filter_ = TemporalFilter(TemporalConfig(mode="still"))
-    holes = image(2.0)
-    holes[0, 0], holes[0, 1] = np.nan, 0.0
-    feed(filter_, 0, holes)
-    first = feed(filter_, 1, holes).depth
-    assert np.isnan(first[0, :2]).all()
-    np.testing.assert_allclose(first[1:], 2.0, rtol=1e-5)
-    np.testing.assert_allclose(feed(filter_, 2, image(2.0)).depth, 2.0, rtol=1e-5)
-    assert np.isfinite(feed(filter_, 3, image(2.0)).sigma_log).all()
-
-
-@pytest.mark.parametrize(
-    ("second", "words"),
-    [
-        ({"frame": -1}, "stamps went back by 0.300 s"),
-        ({"frame": 20}, "no frame for 1.800 s"),
-        ({"picture": PICTURE[::-1, ::-1]}, "of the picture continues the last one"),
-    ],
-)
-def test_starts_anew_and_says_why(second, words):
-    filter_ = TemporalFilter(TemporalConfig(mode="still"))
-    feed(filter_, 2, image(2.0))
-    arguments = {"frame": 3, "depth": image(2.05), **second}
-    out = feed(filter_, **arguments)
-    assert words in out.note
-    assert out.note.endswith("the filter over time starts anew")
-    np.testing.assert_array_equal(out.depth, image(2.05))
-    after = feed(
-        filter_, arguments["frame"] + 1, image(2.0), picture=arguments.get("picture", PICTURE)
-    )
-    assert after.note == ""
-
-
-def test_arrays_of_another_size_start_anew():
-    filter_ = TemporalFilter(TemporalConfig(mode="flow"))
-    feed(filter_, 0, image(2.0))
-    half = np.ones((16, 16), np.float32)
-    out = filter_.update(FRAME_NS, PICTURE, half, half, half.astype(np.uint8), half)
-    assert "frame size changed from 32x24 to 16x16" in out.note
-
-
-def test_arrays_that_differ_in_size_are_refused():
-    with pytest.raises(ValueError, match=r"sigma_log: got .* expected .* like depth"):
-        feed(TemporalFilter(TemporalConfig()), 0, image(2.0), sigma=np.ones((2, 2), np.float32))
-
-
-def test_off_passes_every_frame_as_it_is():
-    filter_ = TemporalFilter(TemporalConfig(mode="off"))
-    for frame, depth in enumerate(noisy_scene(4, 3)):
-        assert feed(filter_, frame, depth).depth is depth
-
-
-def test_settings_change_without_forgetting_but_another_mode_forgets():
-    filter_ = TemporalFilter(TemporalConfig(mode="still"))
-    feed(filter_, 0, image(2.0))
-    filter_.configure(TemporalConfig(mode="still", frame_time_s=5.0))
-    assert feed(filter_, 1, image(2.1)).depth[0, 0] == pytest.approx(2.0, rel=0.01)
-    filter_.configure(TemporalConfig(mode="flow"))
-    np.testing.assert_array_equal(feed(filter_, 2, image(2.1)).depth, image(2.1))
-
-
-def test_the_same_frames_give_the_same_bytes_and_inputs_are_left_alone():
-    scene = noisy_scene(6, 6)
-    runs = []
-    for _ in range(2):
-        filter_ = TemporalFilter(TemporalConfig(mode="flow"))
-        runs.append([feed(filter_, frame, depth) for frame, depth in enumerate(scene)])
-    np.testing.assert_array_equal(scene, noisy_scene(6, 6))
-    for first, second in zip(*runs, strict=True):
-        assert first.depth.tobytes() == second.depth.tobytes()
-        assert first.label_confidence.tobytes() == second.label_confidence.tobytes()
-        assert first.depth.dtype == first.sigma_log.dtype == np.float32
-
-
-def test_a_doubtful_label_waits_and_a_sure_one_passes():
-    filter_ = TemporalFilter(replace(PIXELS_ONLY, label_time_s=1.0))
-    feed(filter_, 0, image(2.0))
-    other = np.full(SIZE, 7, np.uint8)
-    assert (feed(filter_, 1, image(2.0), labels=other, sure=0.5).labels == 3).all()
-    assert (feed(filter_, 2, image(2.0), labels=other, sure=0.95).labels == 7).all()
-
-
-def test_a_new_surface_brings_its_label_at_once():
-    filter_ = TemporalFilter(replace(PIXELS_ONLY, label_time_s=10.0))
-    feed(filter_, 0, image(2.0))
-    depth, labels = image(2.0), LABELS.copy()
-    depth[BOX], labels[BOX] = 1.0, 7
-    out = feed(filter_, 1, depth, labels=labels, sure=0.3)
-    np.testing.assert_array_equal(out.labels, labels)
-    assert out.label_confidence[BOX] == pytest.approx(0.3)
-
-
-def test_depth_is_not_smoothed_across_a_change_of_label():
-    filter_ = TemporalFilter(TemporalConfig(mode="still"))
-    feed(filter_, 0, image(2.0), sure=0.6)
-    depth, labels = image(2.0), LABELS.copy()
-    depth[BOX], labels[BOX] = 2.06, 7  # within the gate
-    out = feed(filter_, 1, depth, labels=labels, sure=0.9).depth
-    np.testing.assert_allclose(out[BOX], 2.06, rtol=1e-5)

@@ -27,6 +27,8 @@ _MIN_FIT_POINTS = 24
 _MAX_LOOMING = 0.5
 _EDGE_LOG = 0.02  # where linear and nearest look-up differ by more, an edge runs between
 _EXPOSURE_STEP = 2  # every how many-th pixel shows how the whole picture's brightness changed
+_TEXTURE_GREY = 8  # grey levels between darkest and brightest neighbour: above a sensor's noise
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 _NOWHERE = -1e4  # pixels; a NaN would be cast to any integer
 
 
@@ -42,6 +44,13 @@ class Motion:
 
     flow: Floats
     log_change: float | Floats = 0.0
+
+    def on_grid(self, size_hw: tuple[int, int]) -> Motion:
+        """Return the same motion on another grid over the same picture, in that grid's pixels."""
+        change = self.log_change
+        if isinstance(change, np.ndarray):
+            change = _resize_nearest(change, size_hw)
+        return Motion(resize_flow(self.flow, size_hw), change)
 
 
 def grey_picture(rgb: npt.NDArray[np.uint8], size_hw: tuple[int, int]) -> Grey:
@@ -65,7 +74,7 @@ def resize_grey(grey: Grey, size_hw: tuple[int, int]) -> Grey:
     return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
 
 
-def resize_nearest(values: Floats, size_hw: tuple[int, int]) -> Floats:
+def _resize_nearest(values: Floats, size_hw: tuple[int, int]) -> Floats:
     """Return values on another grid over the same picture, each that of the nearest pixel."""
     if values.shape == size_hw:
         return values
@@ -219,6 +228,12 @@ def looks_alike(now: Grey, before: Grey, gate: float) -> npt.NDArray[np.bool_]:
     difference = np.subtract(now, before, dtype=np.int16)
     exposure = np.median(difference[::_EXPOSURE_STEP, ::_EXPOSURE_STEP])
     return np.asarray(np.abs(difference - np.float32(exposure)) <= gate, np.bool_)
+
+
+def texture_share(grey: Grey) -> float:
+    """Return the share of pixels whose neighbourhood shows enough for motion to be seen, 0 to 1."""
+    spread = cv2.subtract(cv2.dilate(grey, _NEIGHBOURS), cv2.erode(grey, _NEIGHBOURS))
+    return float(np.count_nonzero(spread > _TEXTURE_GREY)) / grey.size
 
 
 def fetch_within_edges(log_depth: Floats, source: Floats) -> Floats:

@@ -83,6 +83,13 @@ class TemporalConfig:
         maximum=3.0,
         live=True,
     )
+    min_texture_share: float = setting(
+        0.1,
+        "Share of the picture that must have texture for its motion to be judged; with less, a "
+        "change of the whole frame's depth passes at once.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     residual_gate: float = setting(
         16.0,
         "Grey levels, of 255, by which a pixel may differ from where it came from; one that "

@@ -10,7 +10,7 @@ Motion first moves the state to where its pixels are now. What the picture shows
 comes from outside it, and what differs beyond the gate takes the frame's own value. The network
 also misjudges the depth of whole frames, by far more than a camera moves in a frame's time: the
 part of a change that all pixels share and the picture's growth does not explain is followed with a
-time constant.
+time constant, unless the picture has too little texture to show growth.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from gam_depth_ros.core.optical_flow import (
     looming,
     resize_flow,
     resize_grey,
-    resize_nearest,
     source_of,
+    texture_share,
 )
 from gam_depth_ros.core.temporal_config import FLOW, OFF
 
@@ -81,13 +81,17 @@ class _State:
 
 @dataclass(frozen=True)
 class _Predicted:
-    """The state moved to where its pixels are now, and which of them were found again."""
+    """The state moved to where its pixels are now; ``followed`` are those found again.
+
+    ``explained``: whether an approach would have shown, so that what did not is the network's.
+    """
 
     log_depth: Floats
     variance: Floats
     labels: Ids
     label_confidence: Floats
     followed: Mask
+    explained: bool
 
 
 class TemporalFilter:
@@ -104,8 +108,8 @@ class TemporalFilter:
 
     def configure(self, config: TemporalConfig) -> None:
         """Take over changed settings; a change of mode or of the flow's size starts anew."""
-        now, then = config, self._config
-        if (now.mode, now.flow_upsampling) != (then.mode, then.flow_upsampling):
+        old = self._config
+        if (config.mode, config.flow_upsampling) != (old.mode, old.flow_upsampling):
             self.reset()
         self._config = config
 
@@ -187,10 +191,12 @@ class TemporalFilter:
         drift = np.float32(config.process_noise**2 * (frame.stamp_ns - state.stamp_ns) / 1e9)
         flow = None
         if motion is not None:
-            flow = resize_flow(motion.flow, size_hw)
+            motion = motion.on_grid(size_hw)
+            flow = motion.flow
         elif config.mode == FLOW:
             flow = resize_flow(self._flow.flow(frame.grey, state.grey), size_hw)
         now, before = (resize_grey(picture.grey, size_hw) for picture in (frame, state))
+        explained = motion is not None or texture_share(now) >= config.min_texture_share
         if flow is None:
             return _Predicted(
                 state.log_depth,
@@ -198,18 +204,20 @@ class TemporalFilter:
                 state.labels,
                 state.label_confidence,
                 looks_alike(now, before, config.residual_gate),
+                explained,
             )
         source = source_of(flow)
         seen_before = fetch(before, source, nearest=False)
         followed = looks_alike(now, seen_before, config.residual_gate)
         followed &= is_inside(source, size_hw)
-        change = looming(flow, followed) if motion is None else _on_grid(motion, size_hw)
+        change = looming(flow, followed) if motion is None else motion.log_change
         return _Predicted(
             fetch_within_edges(state.log_depth, source) + change,
             fetch(state.variance, source, nearest=True) + drift,
             fetch(state.labels, source, nearest=True),
             fetch(state.label_confidence, source, nearest=True),
             followed,
+            explained,
         )
 
     def _merge(self, predicted: _Predicted, frame: _State, elapsed_s: float) -> _State:
@@ -262,9 +270,11 @@ class TemporalFilter:
         if not change.size:
             return 0.0, 0.0
         whole = float(np.median(change))
-        if not -self._config.frame_nearer_limit <= whole <= self._config.frame_farther_limit:
+        config = self._config
+        within = -config.frame_nearer_limit <= whole <= config.frame_farther_limit
+        if not (within and predicted.explained):
             return whole, 0.0
-        passed = fade_of(elapsed_s, self._config.frame_time_s) * whole
+        passed = fade_of(elapsed_s, config.frame_time_s) * whole
         return passed, whole - passed
 
 
@@ -282,17 +292,9 @@ def _log(depth: Floats) -> Floats:
     return np.asarray(log_depth, np.float32)
 
 
-def _on_grid(motion: Motion, size_hw: tuple[int, int]) -> Floats | float:
-    """Return a motion's log change of depth on the filter's grid."""
-    change = motion.log_change
-    return resize_nearest(change, size_hw) if isinstance(change, np.ndarray) else change
-
-
 def _require_one_size(frame: Filtered) -> None:
     """Raise ValueError unless all arrays of a frame have one size."""
+    expected = frame.depth.shape
     for name in ("sigma_log", "labels", "label_confidence"):
-        got, expected = getattr(frame, name).shape, frame.depth.shape
-        if got != expected:
-            raise ValueError(
-                f"{name}: got {got}, expected {expected} like depth; hand in one network output"
-            )
+        if (got := getattr(frame, name).shape) != expected:
+            raise ValueError(f"{name}: got {got}, expected {expected} like depth; pass one output")
