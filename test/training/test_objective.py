@@ -9,62 +9,25 @@ import torch
 from torch import Tensor
 
 from gam_depth_training import objective as objective_file
-from gam_depth_training.geometry import disparity_to_depth
 from gam_depth_training.losses import photometric_error
 from gam_depth_training.networks import JointPrediction
-from gam_depth_training.objective import Objective, ObjectiveOptions, Terms
+from gam_depth_training.objective import Objective, ObjectiveOptions
 from gam_depth_training.quirks import OfficialQuirks
-from gam_depth_training.video_batch import IGNORED_LABEL, VideoBatch
+from gam_depth_training.video_batch import IGNORED_LABEL
 
-SIZE = (48, 64)
-CLASSES = 5
-OFFSETS = (-2, -1, 0, 1, 2)
-PLAIN = ObjectiveOptions(photometric="mean", normal=0, planar=0)
-
-
-def _batch(batch: int = 2) -> VideoBatch:
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.rand(batch, len(OFFSETS), 3, *SIZE, generator=generator)
-    axes = torch.eye(3).expand(batch, 3, 3)
-    return VideoBatch(
-        frames=frames,
-        inputs=frames,
-        offsets=OFFSETS,
-        intrinsics=torch.tensor([[60.0, 0, 32], [0, 60, 24], [0, 0, 1]]).expand(batch, 3, 3),
-        directions=torch.cat((axes, -axes), 1),
-        magnitude=torch.rand(batch, 1, *SIZE, generator=generator).double() * 600,
-        labels=torch.randint(0, CLASSES, (batch, *SIZE), generator=generator),
-        keypoints=(torch.rand(batch, 1, *SIZE, generator=generator) > 0.9).float(),
-        keys=tuple(f"clip{index}" for index in range(batch)),
-    )
-
-
-def _prediction(batch: int = 2) -> JointPrediction:
-    generator = torch.Generator().manual_seed(1)
-    # A wall that faces the camera: its normals lie along a Manhattan direction.
-    noise = torch.rand(batch, 1, *SIZE, generator=generator)
-    disparity = (0.05 + 1e-4 * noise).requires_grad_()
-    logits = torch.randn(batch, CLASSES, *SIZE, generator=generator).requires_grad_()
-    depth = disparity_to_depth(disparity)
-    return JointPrediction(disparity, depth, torch.zeros_like(depth), logits, depth.mean((2, 3)))
-
-
-def _views(batch: VideoBatch) -> dict[int, Tensor]:
-    generator = torch.Generator().manual_seed(2)
-    return {
-        k: (source + 0.1 * torch.rand(source.shape, generator=generator)).clamp(0, 1)
-        for k, source in batch.sources
-    }
-
-
-def _terms(options: ObjectiveOptions, epoch: int = 0, batch: VideoBatch | None = None) -> Terms:
-    batch = batch or _batch()
-    return Objective(options)(_prediction(len(batch.keys)), _views(batch), batch, epoch)
+from .objective_inputs import (
+    PLAIN,
+    SIZE,
+    make_batch,
+    make_prediction,
+    make_views,
+    terms_of,
+)
 
 
 def test_the_total_is_the_weighted_sum_of_the_named_terms():
     options = ObjectiveOptions(smoothness=0.2, normal=0.3, planar=0.4, semantic=0.5)
-    terms = _terms(options)
+    terms = terms_of(options)
     assert list(terms.scalars) == ["photometric", "smoothness", "normal", "planar", "semantic"]
     weights = {"photometric": 1.0, "smoothness": 0.2, "normal": 0.3, "planar": 0.4, "semantic": 0.5}
     expected = sum(weights[name] * term.item() for name, term in terms.scalars.items())
@@ -74,8 +37,8 @@ def test_the_total_is_the_weighted_sum_of_the_named_terms():
 
 @pytest.mark.parametrize("name", ["smoothness", "normal", "planar", "semantic"])
 def test_a_term_of_weight_zero_is_left_out_and_the_others_stay(name):
-    whole = _terms(ObjectiveOptions())
-    less = _terms(replace(ObjectiveOptions(), **{name: 0.0}))
+    whole = terms_of(ObjectiveOptions())
+    less = terms_of(replace(ObjectiveOptions(), **{name: 0.0}))
     assert set(whole.scalars) - set(less.scalars) == {name}
     for other, term in less.scalars.items():
         assert term.item() == whole.scalars[other].item()
@@ -86,39 +49,39 @@ def test_a_term_of_weight_zero_is_left_out_and_the_others_stay(name):
     [(15, 14, True), (15, 15, False), (0, 0, False), (None, 1000, True)],
 )
 def test_semantics_end_at_their_epoch(until, epoch, on):
-    terms = _terms(replace(PLAIN, semantic_until_epoch=until), epoch)
+    terms = terms_of(replace(PLAIN, semantic_until_epoch=until), epoch)
     assert ("semantic" in terms.scalars) == on
     assert ("labels" in terms.pictures) == on
 
 
 def test_ignored_labels_and_the_wall_quirk_count_nowhere():
-    batch = _batch()
+    batch = make_batch()
     only_walls = replace(batch, labels=torch.zeros_like(batch.labels))
     nothing = replace(batch, labels=torch.full_like(batch.labels, IGNORED_LABEL))
     quirky = replace(PLAIN, quirks=OfficialQuirks(ignored_wall_class=True))
-    assert _terms(PLAIN, batch=only_walls).scalars["semantic"].item() > 0
-    assert _terms(quirky, batch=only_walls).scalars["semantic"].item() == 0
-    assert _terms(PLAIN, batch=nothing).scalars["semantic"].item() == 0
+    assert terms_of(PLAIN, batch=only_walls).scalars["semantic"].item() > 0
+    assert terms_of(quirky, batch=only_walls).scalars["semantic"].item() == 0
+    assert terms_of(PLAIN, batch=nothing).scalars["semantic"].item() == 0
 
 
 def test_labels_without_a_class_are_refused_in_one_line():
-    batch = _batch()
+    batch = make_batch()
     with pytest.raises(ValueError, match=r"got proxy label 5, expected labels below 5") as caught:
-        _terms(PLAIN, batch=replace(batch, labels=batch.labels + 1))
+        terms_of(PLAIN, batch=replace(batch, labels=batch.labels + 1))
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_directions_leave_the_normal_term_empty_not_nan():
-    batch = _batch()
+    batch = make_batch()
     unknown = replace(batch, directions=torch.full_like(batch.directions, float("nan")))
-    terms = _terms(ObjectiveOptions(), batch=unknown)
+    terms = terms_of(ObjectiveOptions(), batch=unknown)
     assert terms.scalars["normal"].item() == 0
     assert torch.isfinite(terms.total)
 
 
 def test_a_minimum_for_each_distance_is_the_sum_of_two():
-    batch = _batch()
-    views = _views(batch)
+    batch = make_batch()
+    views = make_views(batch)
     errors = {k: photometric_error(view, batch.target) for k, view in views.items()}
     near = torch.minimum(errors[-1], errors[1])
     far = torch.minimum(errors[-2], errors[2])
@@ -134,9 +97,9 @@ def test_a_minimum_for_each_distance_is_the_sum_of_two():
     [replace(PLAIN, auto_mask=True), replace(PLAIN, quirks=OfficialQuirks(identity_minimum=True))],
 )
 def test_a_still_camera_teaches_nothing_with_the_auto_mask(options):
-    batch = _batch()
+    batch = make_batch()
     still = replace(batch, frames=batch.target.unsqueeze(1).expand_as(batch.frames))
-    views = {k: view.requires_grad_() for k, view in _views(batch).items()}
+    views = {k: view.requires_grad_() for k, view in make_views(batch).items()}
     for chosen, moved in ((options, False), (PLAIN, True)):
         error = Objective(chosen).minimum_error(views, still).sum()
         gradients = torch.autograd.grad(error, list(views.values()))
@@ -145,7 +108,7 @@ def test_a_still_camera_teaches_nothing_with_the_auto_mask(options):
 
 def test_the_adaptive_mask_changes_where_the_error_counts_not_how_much():
     options = replace(PLAIN, photometric="adaptive_mask")
-    batch = _batch()
+    batch = make_batch()
     minimum = torch.rand(2, 1, *SIZE)
     even = torch.full_like(minimum, 0.25)
     assert Objective(options).photometric_term(even, batch)[0].item() == pytest.approx(0.25)
@@ -162,48 +125,6 @@ def test_the_adaptive_mask_changes_where_the_error_counts_not_how_much():
     assert on_strong > 3 * on_weak
 
 
-def _likelihood(log_b: Tensor, **changes: object) -> Terms:
-    options = replace(PLAIN, photometric_likelihood=True, **changes)
-    batch = _batch()
-    prediction = replace(_prediction(), log_b=log_b)
-    return Objective(options)(prediction, _views(batch), batch, 0)
-
-
-@pytest.mark.parametrize("photometric", ["mean", "gradient_mask", "adaptive_mask", "keypoints"])
-def test_the_photometric_likelihood_is_least_where_b_is_each_pixels_error(photometric):
-    plain = _terms(replace(PLAIN, photometric=photometric))
-    error = plain.pictures["error"]
-    log_b = error.log().requires_grad_()
-    best = _likelihood(log_b, photometric=photometric)
-    best.total.backward()
-    assert log_b.grad.abs().max() < 1e-9
-    torch.testing.assert_close(best.pictures["sigma"], error)
-    for shift in (-0.3, 0.3):
-        other = _likelihood(log_b.detach() + shift, photometric=photometric)
-        assert other.scalars["photometric"] > best.scalars["photometric"]
-
-
-def test_the_photometric_likelihood_with_b_of_one_is_the_plain_error():
-    zeros = torch.zeros(2, 1, *SIZE)
-    assert _likelihood(zeros).total.item() == pytest.approx(_terms(PLAIN).total.item())
-
-
-def test_only_the_photometric_likelihood_teaches_sigma_and_a_small_b_teaches_depth_faster():
-    batch, prediction = _batch(), _prediction()
-    view = (batch.target * 0.5 + 0.1 * prediction.depth).clamp(0, 1)
-    slopes = []
-    for b in (1.0, 0.1):
-        options = replace(PLAIN, photometric_likelihood=True, smoothness=0, semantic=0)
-        log_b = torch.full((2, 1, *SIZE), b).log()
-        total = Objective(options)(replace(prediction, log_b=log_b), {1: view}, batch, 0).total
-        slopes.append(torch.autograd.grad(total, prediction.disparity, retain_graph=True)[0])
-    torch.testing.assert_close(slopes[1], 10 * slopes[0])
-    log_b = torch.zeros(2, 1, *SIZE, requires_grad=True)
-    views = _views(batch)
-    plain = Objective(PLAIN)(replace(prediction, log_b=log_b), views, batch, 0).total
-    assert torch.autograd.grad(plain, log_b, allow_unused=True)[0] is None
-
-
 def test_segments_by_colour_do_not_look_at_the_depth(monkeypatch):
     seen: list[tuple[Tensor, Tensor]] = []
 
@@ -213,7 +134,7 @@ def test_segments_by_colour_do_not_look_at_the_depth(monkeypatch):
 
     monkeypatch.setattr(objective_file, "planar_segments", noted)
     for segment_by in ("geometry", "colour"):
-        _terms(ObjectiveOptions(segment_by=segment_by))
+        terms_of(ObjectiveOptions(segment_by=segment_by))
     assert seen[0][0].abs().sum() > 0
     assert seen[0][1].abs().sum() > 0
     assert seen[1][0].abs().sum() == 0
@@ -221,7 +142,7 @@ def test_segments_by_colour_do_not_look_at_the_depth(monkeypatch):
 
 
 def test_pictures_are_detached_and_have_the_targets_size():
-    terms = _terms(ObjectiveOptions())
+    terms = terms_of(ObjectiveOptions())
     names = {"target", "warped", "depth", "error", "mask", "segments", "labels", "prediction"}
     assert set(terms.pictures) == names
     for picture in terms.pictures.values():
@@ -234,10 +155,10 @@ LEARNED = replace(PLAIN, task_weighting="homoscedastic", semantic=0.3)
 
 
 def test_learned_weights_start_as_the_fixed_ones():
-    assert _terms(LEARNED).total.item() == pytest.approx(
-        _terms(replace(LEARNED, task_weighting="fixed")).total.item(), rel=1e-6
+    assert terms_of(LEARNED).total.item() == pytest.approx(
+        terms_of(replace(LEARNED, task_weighting="fixed")).total.item(), rel=1e-6
     )
-    assert _terms(LEARNED).task_weights == {"depth": 1.0, "semantic": 1.0}
+    assert terms_of(LEARNED).task_weights == {"depth": 1.0, "semantic": 1.0}
 
 
 def test_learned_weights_settle_where_each_task_is_as_large_as_its_noise():
@@ -272,13 +193,13 @@ def test_two_processes_average_to_the_joined_batch_when_their_pixels_are_uneven(
     monkeypatch, photometric
 ):
     options = replace(PLAIN, photometric=photometric)
-    joined = _batch()
+    joined = make_batch()
     labels = joined.labels.clone()
     labels[0, :40] = IGNORED_LABEL
     keypoints = joined.keypoints.clone()
     keypoints[0, :, :40] = 0
     joined = replace(joined, labels=labels, keypoints=keypoints)
-    prediction, views = _prediction(), _views(joined)
+    prediction, views = make_prediction(), make_views(joined)
     expected = Objective(options)(prediction, views, joined, 0).scalars
 
     totals: dict[str, float] = {
