@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnx
 import pytest
@@ -65,6 +67,14 @@ def test_a_limit_is_the_most_lenient_of_the_groups_quantiles():
     assert found.pictures == 202
     assert found.data == "101 of calm, 101 of wild"
     assert found.label_shares == (1.0, 0.0)
+
+
+def test_a_figure_that_no_picture_has_gets_no_limit_and_no_distribution():
+    plain = answer(1.0, blurred=np.nan)
+    plain = dataclasses.replace(plain, quantities={"noise": 1.0, "sharpness": np.nan})
+    found = training_statistics({"walls": [plain]})
+    assert "blurred" not in found.limits
+    assert set(found.distributions) == {"noise"}
 
 
 def test_other_rooms_move_limits_but_not_what_the_model_was_trained_on():

@@ -74,8 +74,9 @@ def training_statistics(
     factors = sigma_factors(answers, limits, familiarity)
     return ModelStatistics(
         distributions={
-            name: distribution(np.array([a.quantities[name] for a in reference]))
+            name: distribution(np.array(values))
             for name in reference[0].quantities
+            if np.isfinite(values := [a.quantities[name] for a in reference]).any()
         },
         label_shares=tuple(
             _short(share) for share in np.mean([a.shares for a in reference], axis=0)
@@ -92,7 +93,7 @@ def training_statistics(
 
 
 def distribution(values: npt.NDArray[np.float64]) -> Distribution:
-    """Bin a quantity at its own quantiles; equal ones are merged."""
+    """Bin a quantity at its own quantiles; equal ones are merged, NaN is left out."""
     values = values[np.isfinite(values)]
     edges = np.unique([_short(edge) for edge in np.quantile(values, BIN_LEVELS)])
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
@@ -186,6 +187,8 @@ def _limits(
             values = values[np.isfinite(values)]
             if len(values):
                 of_groups.append(float(np.quantile(values, level)))
+        if not of_groups:  # not one picture with anything to judge by
+            continue
         extreme = max(of_groups) if above else min(of_groups)
         if extreme > 0:
             limits[name] = extreme
