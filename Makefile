@@ -50,9 +50,9 @@ lint: setup  ## Check style, types and import directions
 format: setup  ## Sort imports and apply ruff's safe fixes
 	$(BIN)/ruff check --fix
 
-bench: setup  ## Measure engine, node and live graph, side by side
-	@set -e; for script in benchmarks/engine_vs_eager.py benchmarks/node_latency.py; do \
-	  echo "== $$script"; $(BIN)/python "$$script"; done
+bench: setup  ## Measure engine, each stage, memory, node and live graph
+	@set -e; for script in engine_vs_eager pipeline_stages node_latency; do \
+	  echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
 
 clean:  ## Remove what builds, tests and the demo wrote (.venv stays)
 	rm -rf out build install log dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
