@@ -68,7 +68,16 @@ def drawn(
         flip = rng.uniform(0.0, 0.5, pixels).astype(np.float32)
         found.append(
             FrameErrors(
-                room, f"{room}_1", truth, depth, sigma, relative, flip, 1.0, scale_sigma_log
+                room,
+                f"{room}_1",
+                truth,
+                depth,
+                sigma,
+                relative,
+                np.ones_like(sigma),
+                flip,
+                1.0,
+                scale_sigma_log,
             )
         )
     return found
@@ -247,14 +256,16 @@ def test_what_else_stands_in_the_metadata_stays(model, tmp_path):
 
 
 def noisy_sequence(path: Path, frames: int = 60, noise: float = 0.3) -> Path:
-    """A recording of grey stripes, every second with a reference off by a known spread."""
+    """A recording of grey squares, every second with a reference off by a known spread."""
     for folder in ("color", "depth"):
         (path / folder).mkdir(parents=True)
     rng = np.random.default_rng(0)
     lines = ["frame,t_seconds,has_depth"]
     for index in range(frames):
-        stripes = rng.integers(0, 256, (1, 4, 1), np.uint8).repeat(WIDTH // 4, axis=1)
-        rgb = np.broadcast_to(stripes, (HEIGHT, WIDTH, 3))
+        # Large and small squares: a picture without structure is taken for a covered lens.
+        large = rng.integers(60, 190, (3, 4)).repeat(16, axis=0).repeat(16, axis=1)
+        small = rng.integers(-15, 16, (16, 22)).repeat(3, axis=0).repeat(3, axis=1)[:, :WIDTH]
+        rgb = np.repeat((large + small).astype(np.uint8)[..., None], 3, axis=2)
         cv2.imwrite(str(path / "color" / f"{index:06d}.png"), rgb)
         if index % 2 == 0:
             # Smooth, since a reference that jumps from pixel to pixel is refused as noise.

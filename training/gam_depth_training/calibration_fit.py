@@ -172,9 +172,9 @@ def curves_of(p: float, q: float, typical: float) -> SigmaCalibration:
 
 
 def width_of(calibration: SigmaCalibration) -> Width:
-    """Return a calibration's half-width without its k68."""
+    """Return a calibration's published half-width without its k68 and the scale's part."""
     plain = replace(calibration, k68=1.0, k90=1.0, k95=1.0)
-    return lambda frame: plain.half_width(frame.sigma, frame.relative)
+    return lambda frame: plain.half_width(frame.sigma, frame.relative) * frame.stages
 
 
 def _search_score(frames: Sequence[FrameErrors], curves: SigmaCalibration) -> float:
@@ -183,7 +183,7 @@ def _search_score(frames: Sequence[FrameErrors], curves: SigmaCalibration) -> fl
 
 
 def _thinned(frame: FrameErrors) -> FrameErrors:
-    arrays = ("truth_m", "depth", "sigma", "relative", "flip")
+    arrays = ("truth_m", "depth", "sigma", "relative", "stages", "flip")
     return replace(frame, **{name: getattr(frame, name)[:SEARCH_PIXELS] for name in arrays})
 
 

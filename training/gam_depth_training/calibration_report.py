@@ -87,7 +87,7 @@ def _fitted(frames: Sequence[FrameErrors], width: Width) -> Fitted:
 
 def own_sigma(frames: Sequence[FrameErrors]) -> Fitted:
     """Fit one factor on the network's sigma."""
-    return _fitted(frames, lambda frame: frame.sigma)
+    return _fitted(frames, lambda frame: frame.sigma * frame.stages)
 
 
 def constant(frames: Sequence[FrameErrors]) -> Fitted:

@@ -1,8 +1,9 @@
 """Errors of a model file on recordings with reference depth, as the robot would make them.
 
 Frames go through the pipeline in order, so that the scale of each comes from references strictly
-before it, with the sigma that the pipeline gave it. What is kept is the network's own answer,
-before any calibration, at random readings of each reference.
+before it, with the sigma that the pipeline gave it. What is kept is the network's own sigma, before
+any calibration, at random readings of each reference; and, as a factor, what the pipeline's later
+stages (quality, agreement, the filter over time) made of it, since intervals are published after.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy.typing as npt
 from gam_depth_ros.core.config import PipelineConfig, UncertaintyConfig
 from gam_depth_ros.core.coverage_tracking import on_grid
 from gam_depth_ros.core.engine import Engine
-from gam_depth_ros.core.frame import Frame
+from gam_depth_ros.core.frame import Frame, Perception
+from gam_depth_ros.core.frame_check import FrameError
 from gam_depth_ros.core.model_calibration import (
     ConfidenceCalibration,
     SigmaCalibration,
@@ -25,7 +27,9 @@ from gam_depth_ros.core.model_calibration import (
 )
 from gam_depth_ros.core.model_spec import ModelSpec, NetworkOutput
 from gam_depth_ros.core.pairing import reference_problem
-from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline
+from gam_depth_ros.core.pipeline import PerceptionPipeline
+from gam_depth_ros.core.preprocessing import to_image_size
+from gam_depth_ros.core.request import Outputs
 from gam_depth_ros.evaluation.bag import Recording, open_recording
 from gam_depth_training.sequences import room_of
 
@@ -34,6 +38,7 @@ Floats = npt.NDArray[np.float32]
 PIXELS = 4000
 MIN_READINGS = 100
 # No tracking: a calibration is fitted to what the file alone says.
+WANTED = replace(Outputs.none(), network_depth=True, sigma=True)
 PLAIN = PipelineConfig(uncertainty=UncertaintyConfig(tracking_rate=0.0))
 
 
@@ -45,9 +50,10 @@ class FrameErrors:
         room: Where it was recorded; neighbours in a room are alike, other rooms are not.
         recording: Its recording.
         truth_m: N metres, positive.
-        depth: N, the network's, up to scale.
+        depth: N, up to scale, as the pipeline steadied it.
         sigma: N, the network's own half-width of log depth.
-        relative: N, depth over the picture's median.
+        relative: N, the network's depth over the picture's median.
+        stages: N, factor that later stages put on sigma.
         flip: N, |ln depth - ln depth of the mirrored picture|; empty where not asked for.
         scale: Metres per unit of depth.
         scale_sigma_log: Standard deviation of its logarithm.
@@ -59,6 +65,7 @@ class FrameErrors:
     depth: Floats
     sigma: Floats
     relative: Floats
+    stages: Floats
     flip: Floats
     scale: float
     scale_sigma_log: float
@@ -158,17 +165,18 @@ def read_errors(
         before = len(found)
         for frame in recording.frames():
             try:
-                seen = pipeline.process(frame, Outputs.none())
+                seen = pipeline.process(frame, WANTED)
             except FrameError:
                 continue
             finally:
                 on_frame()
             reference_m = fitting_reference(frame)
-            if not seen.scale.known or reference_m is None or raw.output is None:
+            published = seen.scale.known and not seen.quality.withheld
+            if not published or reference_m is None or raw.output is None:
                 continue
             mirrored = raw.mirrored_depth() if flip else None
             rng = np.random.default_rng(len(found))
-            errors = _errors_of(raw.output, mirrored, reference_m, rng)
+            errors = _errors_of(raw.output, seen, mirrored, reference_m, rng)
             if errors is not None:
                 scale = seen.scale.value, seen.scale.sigma_log
                 found.append(FrameErrors(room, recording.path.name, *errors, *scale))
@@ -196,23 +204,31 @@ def fitting_reference(frame: Frame) -> Floats | None:
 
 def _errors_of(
     output: NetworkOutput,
+    seen: Perception,
     mirrored: Floats | None,
     reference_m: Floats,
     rng: np.random.Generator,
-) -> tuple[Floats, Floats, Floats, Floats, Floats] | None:
-    """Return truth, depth, sigma, relative depth and flip at random readings; None with few."""
-    truth_m = on_grid(reference_m, output.depth.shape).ravel()
+) -> tuple[Floats, ...] | None:
+    """Return the arrays of FrameErrors, in its order, at random readings; None with few."""
+    grid = output.depth.shape
+    truth_m = on_grid(reference_m, grid).ravel()
     known = np.flatnonzero((truth_m > 0) & np.isfinite(truth_m))
     if len(known) < MIN_READINGS:
         return None
     chosen = rng.permutation(known)[:PIXELS]
+    published = on_grid(seen.network_sigma_log, grid)
+    own = on_grid(to_image_size(output.sigma, seen.network_sigma_log.shape), grid)
     flip = np.empty(0, np.float32)
     if mirrored is not None:
         flip = np.abs(np.log(output.depth / mirrored)).ravel()[chosen]
+    arrays = (
+        on_grid(seen.steady_depth, grid),
+        output.sigma,
+        relative_depth(output.depth),
+        published / np.maximum(own, np.float32(1e-6)),
+    )
     return (
         truth_m[chosen],
-        output.depth.ravel()[chosen],
-        output.sigma.ravel()[chosen],
-        relative_depth(output.depth).ravel()[chosen],
+        *(array.ravel()[chosen] for array in arrays),
         flip,
     )
