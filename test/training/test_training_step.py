@@ -94,7 +94,7 @@ def test_the_residual_sees_two_pictures_of_one_look_unless_the_quirk_is_on(monke
 
 
 def test_one_clip_overfits_with_every_term_on():
-    options = ObjectiveOptions(photometric="adaptive_mask", planar_min_area=20)
+    options = ObjectiveOptions(photometric="adaptive_mask")
     module = _tiny_module(options, residual_encoder="shared")
     clip = _clip()
     clip = replace(clip, frames=clip.frames[:, 1:], inputs=clip.inputs[:, 1:], offsets=(0, 1))

@@ -24,6 +24,7 @@ from gam_depth_training.losses import (
 )
 from gam_depth_training.networks import JointPrediction
 from gam_depth_training.objective_options import ObjectiveOptions
+from gam_depth_training.pixel_sizes import PixelSizes
 from gam_depth_training.planarity import (
     align_normals,
     coplanar_loss,
@@ -170,15 +171,26 @@ class Objective(nn.Module):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Return the Manhattan-normal and co-planar terms, and the segments, B×1×H×W."""
         options, shifted = self.options, self.options.quirks.normal_shift
+        sizes = PixelSizes(plane_min_area=options.planar_min_area)
+        if not options.quirks.fixed_pixel_sizes:
+            sizes = sizes.at((depth.shape[2], depth.shape[3]))
         points = backproject(depth, batch.intrinsics)
-        normals = surface_normals(points, shifted=shifted)
-        aligned = align_normals(normals, batch.directions, epoch)
+        normals = surface_normals(points, sizes.normal_distance, shifted)
+        aligned = align_normals(normals, batch.directions, epoch, sizes.top, sizes.border)
         offset, direction = plane_offset(points, aligned.aligned).detach(), aligned.aligned
         if options.segment_by == "colour":
             # Where all planes are alike, colour alone tells segments apart.
             offset, direction = torch.zeros_like(offset), torch.zeros_like(direction)
-        segments = planar_segments(batch.target_input, direction, offset, shifted)
-        mask = large_segments(segments, options.planar_min_area)
+        segments = planar_segments(
+            batch.target_input,
+            direction,
+            offset,
+            shifted,
+            sizes.segment_scale,
+            sizes.segment_min_area,
+            sizes.normal_distance,
+        )
+        mask = large_segments(segments, sizes.plane_min_area, sizes.border)
         terms = {}
         if options.normal > 0:
             terms["normal"] = manhattan_normal_loss(normals, aligned.aligned, aligned.mask & mask)

@@ -43,7 +43,8 @@ class ObjectiveOptions:
         semantic_until_epoch: First epoch (from 0) without the semantic term; None keeps it.
         segment_by: What planar segments follow: "geometry", colour joined with normals and plane
             offsets (StructDepth, GAM-Depth), or "colour" alone (P²Net).
-        planar_min_area: Segments of at most so many pixels are no planes; P²Net's is 1000.
+        planar_min_area: Segments of at most so many pixels of 288×384 are no planes; P²Net's is
+            1000. At other sizes see PixelSizes.
         task_weighting: "fixed", or "homoscedastic": the weights between the depth terms and the
             semantic term are learned (Kendall et al. 2018).
         quirks: What the official code does otherwise than the paper.

@@ -30,6 +30,8 @@ class OfficialQuirks:
             unlabelled pixels are ignored.
         per_frame_jitter: Colour jitter is drawn anew for each frame of a clip. Right: one draw
             for the whole clip.
+        fixed_pixel_sizes: Distances and areas of the plane terms are so many pixels at any size of
+            the input. Right: as many of the picture as they are at 288×384.
         unjittered_residual_source: The residual pose network compares the jittered target with a
             warped source that is not jittered. Right: both look alike.
     """
@@ -43,6 +45,7 @@ class OfficialQuirks:
     double_softmax: bool = False
     ignored_wall_class: bool = False
     per_frame_jitter: bool = False
+    fixed_pixel_sizes: bool = False
     unjittered_residual_source: bool = False
 
     @classmethod
