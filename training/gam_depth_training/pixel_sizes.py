@@ -33,7 +33,7 @@ class PixelSizes:
     plane_min_area: int = 200
 
     def at(self, size_hw: tuple[int, int]) -> PixelSizes:
-        """Return the same at another size: lengths by the root of the ratio of areas, at least 1."""
+        """Return the same at another size: lengths by the root of the areas' ratio, at least 1."""
         area = prod(size_hw) / prod(PAPER_SIZE_HW)
         length = sqrt(area)
         return PixelSizes(
