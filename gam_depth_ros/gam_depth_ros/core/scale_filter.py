@@ -31,7 +31,7 @@ SIGMA_LOG_FLOOR = 0.01
 
 _LEVEL_WALK = 0.3  # the level's own walk in a second, as a share of the deviation's spread
 _ACTIVITY_GAIN = 0.1
-_ACTIVITY_LIMITS = (0.01, 9.0)
+_ACTIVITY_LIMITS = (0.2, 9.0)  # however calm, a robot may turn at any time
 _ACTIVITY_TIME_S = 5.0
 _LARGEST_SURPRISE = 9.0  # squared standard deviations: one outlier must not widen everything
 _STILL_DOUBTED = 0.75  # once in doubt, only what lies well within the gate ends it
@@ -199,12 +199,11 @@ class ScaleFilter:
         if lost:
             return self._not_known(stamp_ns, age_s, lost)
         value = math.exp(_predict(belief, stamp_ns, self._config).mean)
-        if self._trouble:
-            return ScaleState(HOLDING, source, value, sigma_log, age_s, self._trouble)
-        if age_s > self._config.fresh_s:
-            reason = f"no fresh reference for {age_s:.1f} s"
-            return ScaleState(HOLDING, source, value, sigma_log, age_s, reason)
-        return ScaleState(LOCKED, source, value, sigma_log, age_s, "following the reference")
+        late = f"no fresh reference for {age_s:.1f} s" if age_s > self._config.fresh_s else ""
+        reason = "; ".join(line for line in (late, self._trouble) if line)
+        state = HOLDING if reason else LOCKED
+        reason = reason or "following the reference"
+        return ScaleState(state, source, value, sigma_log, age_s, reason)
 
     def _sigma_log(self, belief: _Belief, stamp_ns: int) -> float:
         """Return the sigma to publish: the belief's, wider where newer references contradict."""
