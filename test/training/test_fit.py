@@ -215,6 +215,9 @@ def test_a_stopped_run_resumes_and_a_finished_one_is_not_repeated(shards, tmp_pa
     weights = fit(_config(), shards, out, progress=False)
     first = weights.read_bytes()
     weights.unlink()  # as if killed between the last checkpoint and the final weights
+    other = dataclasses.replace(_config(), seed=2)
+    with pytest.raises(ValueError, match=r"got a checkpoint of config tiny .*, expected tiny"):
+        fit(other, shards, out, progress=False)
     again = fit(_config(), shards, out, progress=False)
     assert again.read_bytes() == first
 

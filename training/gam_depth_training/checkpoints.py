@@ -122,8 +122,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = None
     if not isinstance(checkpoint, dict) or "identity" not in checkpoint:
         raise ValueError(
-            f"{path}: got a file that is no checkpoint of `gam-depth-train fit` with a recipe, "
-            "expected one; delete it to start anew"
+            f"{path}: got a file that is no checkpoint of `gam-depth-train fit`, expected one; "
+            "delete it to start anew"
         )
     return checkpoint
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -24,9 +24,19 @@ from gam_depth_training.batch import (
     resize_sample,
     split_shards,
 )
+from gam_depth_training.checkpoints import (
+    LAST,
+    AtomicCheckpointIO,
+    KeepLast,
+    read_checkpoint,
+    refuse_another_run,
+    torch_bytes,
+    write_atomically,
+)
 from gam_depth_training.config import StageConfig, TrainingConfig
 from gam_depth_training.module import SupervisedModule
 from gam_depth_training.networks import JointNetwork
+from gam_depth_training.start_weights import network_part
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +124,7 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
         The last stage's weights: a state dict of :class:`JointNetwork`.
 
     Raises:
-        ValueError: no or too few shards.
+        ValueError: no or too few shards, or a checkpoint of another config.
         NonFiniteLossError: a loss term broke.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -134,15 +144,8 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
             frames, held_out = load_shards(training), load_shards(validation)
             logger.info("%s: %d frames train, %d validate", stage.name, len(frames), len(held_out))
             _fit_stage(network, config, stage, index, frames, held_out, out, progress)
-            save_atomically(network.state_dict(), weights)
+            write_atomically(torch_bytes(network.state_dict()), weights)
     return weights
-
-
-def save_atomically(state: dict[str, torch.Tensor], path: Path) -> None:
-    """Write a state dict so that a full disk or a kill leaves the file before it intact."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
 
 
 def _fit_stage(
@@ -158,17 +161,21 @@ def _fit_stage(
     seed = config.seed + index
     lightning.seed_everything(seed, verbose=False)
     folder = out / f"{index}_{stage.name}"
-    last = folder / "last.ckpt"
-    first_step = 0
-    if last.exists():
-        first_step = int(torch.load(last, map_location="cpu", weights_only=True)["global_step"])
-        logger.info("stage %s resumes at step %d", stage.name, first_step)
+    last = folder / LAST
+    identity = {"config": f"{config.name} {config.digest()}", "stage": stage.name}
     # Convolutions on a CPU are a tenth faster with the channels last.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first_step = 0
+    if last.exists():
+        found = read_checkpoint(last)
+        refuse_another_run(found["identity"], identity, last)
+        first_step = int(found["global_step"])
+        if first_step >= stage.steps:  # killed just before the weights were written
+            network.load_state_dict(network_part(found["state_dict"]))
+            return
+        logger.info("stage %s resumes at step %d", stage.name, first_step)
     module = SupervisedModule(network, config, stage, seed)
-    checkpoints = ModelCheckpoint(
-        folder, save_last=True, save_top_k=0, every_n_train_steps=CHECKPOINT_EVERY_STEPS
-    )
+    checkpoints = KeepLast(folder, CHECKPOINT_EVERY_STEPS, identity)
     averaging = [RunningMean(config.ema_decay)] if config.ema_decay > 0 else []
     trainer = lightning.Trainer(
         max_steps=stage.steps,
@@ -176,6 +183,7 @@ def _fit_stage(
         devices=1,
         logger=TensorBoardLogger(str(out), name="tensorboard", version=f"{index}_{stage.name}"),
         callbacks=[*averaging, checkpoints, ReportScores()],
+        plugins=[AtomicCheckpointIO()],
         val_check_interval=config.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
