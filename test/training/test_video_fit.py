@@ -129,13 +129,17 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_costs_a_line(folder, monkey
 
 def test_the_rate_follows_the_epochs_and_depth_waits_for_the_poses(folder):
     recipe = tiny_recipe(
-        max_steps=3, milestones=(1, 2), pose_first_steps=1, encoder_rate_factor=0.5
+        max_steps=3,
+        milestones=(1, 2),
+        pose_first_steps=1,
+        encoder_rate_factor=0.5,
+        pose_rate_factor=10.0,
     )
     rates = Rates()
     data = TrainingData(video_dataset(recipe, write_sequence(folder / "wall", frames=4)))
     assert recipe.steps_per_epoch(len(data.clips)) == 1
     fit_recipe(recipe, data, folder / "run", options(), [rates])
-    expected = [[0, 0, 1e-4], [0.5e-5, 1e-5, 1e-5], [0.5e-6, 1e-6, 1e-6]]
+    expected = [[0, 0, 1e-3], [0.5e-5, 1e-5, 1e-4], [0.5e-6, 1e-6, 1e-5]]
     np.testing.assert_allclose(rates.rates, expected, rtol=1e-6)
 
 

@@ -90,6 +90,7 @@ class Recipe:
         freeze_stem_and_batchnorm: Whether the depth encoder's first convolution and the
             statistics of its normalisations stay as they are.
         encoder_rate_factor: Multiplies the learning rate of the depth encoder.
+        pose_rate_factor: Multiplies the learning rate of the pose networks.
         pose_first_steps: Steps at the start in which the pose networks alone learn.
         replay_share: Share of a batch's pictures that are synthetic rooms with their truth.
         guard: Largest relative loss on the old validation split at which a finetuned model may
@@ -121,6 +122,7 @@ class Recipe:
     imagenet: str | None = None
     freeze_stem_and_batchnorm: bool = False
     encoder_rate_factor: float = 1.0
+    pose_rate_factor: float = 1.0
     pose_first_steps: int = 0
     replay_share: float = 0.0
     guard: float = 0.02

@@ -135,7 +135,7 @@ class RecipeModule(SelfSupervisedModule):
         encoder = nn.ModuleDict({"encoder": self.network.encoder})
         depth = self._groups(encoder, recipe.encoder_rate_factor)
         depth += self._groups(nn.ModuleList(self._decoders()))
-        others = self._groups(nn.ModuleList([self.motion, self.objective]))
+        others = self._groups(self.motion, recipe.pose_rate_factor) + self._groups(self.objective)
         optimizer = Muon([*depth, *others]) if recipe.optimizer == "muon" else Adam(depth + others)
 
         def scheduled(step: int) -> float:
