@@ -91,6 +91,23 @@ def test_hand_over_and_taking_back_go_by_small_steps(mode):
     assert (results[30].source == SOURCE_FUSED).all()
 
 
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_sensor_slower_than_the_camera_holds_between_its_frames_and_comes_back(every):
+    camera = fusion("fill", blend_time_s=0.33)  # ten frames
+    depth_m, sigma_m = metres(2.6), metres(0.5)
+
+    def sensor_m(index):
+        return None if index % every or 12 <= index < 36 else noisy(index)
+
+    results = drive(camera, 72, depth_m, sigma_m, sensor_m)
+    level = np.array([float(np.median(result.depth_m)) for result in results])
+    # How often it comes is known from its second frame on.
+    np.testing.assert_allclose(level[every:12], 2.0, rtol=0.01)
+    assert (level[24:36] == np.float32(2.6)).all()
+    np.testing.assert_allclose(level[48:], 2.0, rtol=0.01)
+    assert np.abs(np.diff(np.log(level))).max() < 0.12 * every * math.log(2.6 / 2.0)
+
+
 def test_once_faded_the_output_is_the_prediction_itself():
     camera = fusion(blend_time_s=0.33)
     depth_m, sigma_m = metres(2.6), metres(0.5)

@@ -4,7 +4,8 @@ The prediction is first aligned to the sensor: the log ratio of the two, a smoot
 interpolated over the whole image (core.correction_field). Holes take the prediction times that
 field, so they meet the readings around them; where both are known the two are combined by their
 variances (core.fusion_rule). When the sensor goes, the field fades out over ``blend_time_s``; when
-it comes back, its weight rises over the same time. Times are stamps; no clock is read.
+it comes back, its weight rises over the same time. A sensor slower than the camera is not gone
+between its frames. Times are stamps; no clock is read.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ Bytes = npt.NDArray[np.uint8]
 Scalar = TypeVar("Scalar", np.float32, np.uint8)
 
 _LEAST_TRUST = 0.05
+_DUE = 0.9  # of its usual interval, after which a sensor is missing: stamps are not that even
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class SensorFusion:
         self._last_ns: int | None = None
         self._held: Alignment | None = None
         self._share = 1.0
+        # In blending times: since the last sensor frame, and usually between two.
+        self._since, self._usual = np.inf, 0.0
 
     def configure(self, config: FusionConfig) -> None:
         """Take over changed settings; anything but ``blend_time_s`` makes it forget the sensor."""
@@ -84,6 +88,7 @@ class SensorFusion:
         self._last_ns = None
         self._held = None
         self._share = 1.0
+        self._since, self._usual = np.inf, 0.0
         self._watch.reset()
 
     def update(
@@ -110,6 +115,7 @@ class SensorFusion:
         if self._config.mode == "network":
             return _prediction_alone(depth_m, sigma_m)
         fade = self._fade(stamp_ns)
+        self._since += fade
         if reference is None:
             return self._without_sensor(depth_m, sigma_m, fade)
         problem = _misfit(reference.depth_m, depth_m) or self._watch.problem(reference.depth_m, rgb)
@@ -141,7 +147,10 @@ class SensorFusion:
                 f"expected at least {_LEAST_TRUST:.1%}: neighbours contradict each other; check "
                 "the depth camera",
             )
-        self._share = min(1.0, self._share + fade)
+        if self._since < 1.0:
+            self._usual = self._since
+        self._share = min(1.0, self._share + max(fade, min(self._since, self._usual)))
+        self._since = 0.0
         self._held = alignment
         opinion = None
         if self._config.mode == "fuse":
@@ -155,7 +164,9 @@ class SensorFusion:
     ) -> Fused:
         """Return the prediction, with what is left of the last alignment to the sensor."""
         notes = () if problem is None else (problem,)
-        share = self._share = max(0.0, self._share - fade)
+        if self._since >= _DUE * self._usual:
+            self._share = max(0.0, self._share - fade)
+        share = self._share
         held = self._held
         if held is None or share == 0:
             self._held = None
