@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 REPO = Path(__file__).resolve().parents[2]
 LAUNCHER = """
@@ -74,6 +75,16 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
 
 
 @pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A params file for drawn pictures, which are no rooms: unjudged, and each frame for itself."""
+    from plain_pipeline import PLAIN_PARAMETERS
+
+    path = tmp_path / "plain.yaml"
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": PLAIN_PARAMETERS}}))
+    return path
+
+
+@pytest.fixture
 def launch(installation: Installation, ros_domain: Any, tmp_path: Path) -> Iterator[Any]:
     """Start a launch file as a terminal does; Ctrl-C, to the whole group, ends it."""
     from ros_harness import environment
@@ -84,7 +95,9 @@ def launch(installation: Installation, ros_domain: Any, tmp_path: Path) -> Itera
     def run(name: str = "gam_depth.launch.py", **arguments: Any) -> Path:
         path = installation.share("gam_depth_ros") / "launch" / name
         command = [sys.executable, "-c", LAUNCHER, str(path)]
-        command += [f"{key}:={value}" for key, value in arguments.items()]
+        # launch's own patience, 5 s, is too short where a machine is busy with other things.
+        given = {"sigterm_timeout": 30, **arguments}
+        command += [f"{key}:={value}" for key, value in given.items()]
         with log.open("wb") as stream:
             running.append(
                 subprocess.Popen(
@@ -103,7 +116,7 @@ def launch(installation: Installation, ros_domain: Any, tmp_path: Path) -> Itera
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
         try:
-            assert process.wait(15) == 0, log.read_text()
+            assert process.wait(45) == 0, log.read_text()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -39,30 +39,38 @@ def bag(tmp_path: Path) -> Path:
     return path
 
 
-def run(launch, bag, tmp_path, **options):
+def run(launch, bag, plain, tmp_path, **options):
     from ros_harness import SIZE_HW
     from tiny_model import write_tiny_model
 
     model = write_tiny_model(tmp_path / "tiny.onnx", SIZE_HW)
     out = tmp_path / "scored"
     log = launch(
-        "bag.launch.py", bag=bag, out=out, camera="realsense", model_path=model, **options
+        "bag.launch.py",
+        bag=bag,
+        out=out,
+        camera="realsense",
+        model_path=model,
+        params_file=plain,
+        **options,
     )
     assert launch.processes[-1].wait(90) == 0, log.read_text()
     return log.read_text(), json.loads((out / "report.json").read_text())
 
 
 def test_own_player_plays_a_bag_in_its_own_time_and_its_outputs_are_scored(
-    launch, bag, tmp_path
+    launch, bag, plain, tmp_path
 ):
-    log, report = run(launch, bag, tmp_path, player="gam_depth", rate="3.0")
+    log, report = run(launch, bag, plain, tmp_path, player="gam_depth", rate="3.0")
     frames = report["frames"]  # a slow machine drops some; none may go without an account
     assert (frames["in"], frames["evaluated"] + frames["dropped"]) == (30, 30), log
     assert frames["evaluated"] > 2
     assert report["depth"]["online_scale"]["abs_rel"] < 0.001
 
 
-def test_rosbag2s_player_is_told_bag_clock_rate_and_topics(launch, bag, tmp_path, monkeypatch):
+def test_rosbag2s_player_is_told_bag_clock_rate_and_topics(
+    launch, bag, plain, tmp_path, monkeypatch
+):
     """A stand-in for the ros2 command writes down what it was told and plays with our player."""
     said, folder = tmp_path / "said.json", tmp_path / "bin"
     folder.mkdir()
@@ -78,7 +86,7 @@ def test_rosbag2s_player_is_told_bag_clock_rate_and_topics(launch, bag, tmp_path
     )
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    _, report = run(launch, bag, tmp_path, rate="3.0")
+    _, report = run(launch, bag, plain, tmp_path, rate="3.0")
     words = json.loads(said.read_text())
     assert words[:3] == ["bag", "play", str(bag)]
     assert "--clock" in words

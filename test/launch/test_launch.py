@@ -68,6 +68,7 @@ def test_launched_node_answers_under_its_names_with_the_parameters_of_its_file(
         "    depth_encoding: 16UC1\n"
         "    scale.source: fixed\n"
         "    scale.fixed_value: 2.0\n"
+        "    health.enabled: false\n"  # the picture is no room
         "    qos_overrides./camera/image_raw.subscription.reliability: reliable\n"
     )
     log = launch(

@@ -28,7 +28,7 @@ CASES = {
 
 @pytest.mark.parametrize("camera", list(CASES))
 def test_launch_file_brings_up_driver_and_node_and_depth_is_metric(
-    installation, launch, ros_domain, tmp_path, camera
+    installation, launch, plain, ros_domain, tmp_path, camera
 ):
     import fake_drivers
     from ros_harness import SIZE_HW, Graph, pixels
@@ -43,12 +43,12 @@ def test_launch_file_brings_up_driver_and_node_and_depth_is_metric(
     if driver.endswith(".py"):
         (share / "launch").mkdir()
         (share / "launch" / driver).write_text(INCLUDED.format(package=package))
-    log = launch(f"{name}.launch.py", model_path=model, **arguments)
+    log = launch(f"{name}.launch.py", model_path=model, params_file=plain, **arguments)
     graph = Graph(ros_domain.domain_id)
     try:
         inbox = graph.listen(Image, "/gam_depth/depth/image")
         graph.spin_until(
-            lambda: inbox and np.isfinite(pixels(inbox[-1])).all(), "metric depth", 30.0
+            lambda: inbox and np.isfinite(pixels(inbox[-1])).all(), "metric depth", 60.0
         )
     except AssertionError as error:
         raise AssertionError(f"{error}\n{log.read_text()}") from error
