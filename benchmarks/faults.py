@@ -131,18 +131,22 @@ def shown(
         withheld: Keep blocks from the pipeline and score in them alone, as fusion needs it.
     """
     rgb = frame.rgb
-    clean_m = delivered_m = frame.reference.depth_m if frame.reference else None
+    clean_m = frame.reference.depth_m if frame.reference else None
+    spoil = None if fault is None else fault.spoil_depth
     if fault is not None and fault.spoil_picture is not None:
         rgb = fault.spoil_picture(rgb)
-    if clean_m is not None and withheld:
+    if clean_m is not None and spoil is not None and fault is not None and fault.obstacle:
+        clean_m, spoil = spoil(clean_m, clean_m), None
+    delivered_m = clean_m
+    if clean_m is not None and delivered_m is not None and withheld:
         delivered_m, hidden = _without_blocks(clean_m)
         clean_m = np.where(hidden, clean_m, np.float32(np.nan))
-    if fault is not None and fault.spoil_depth is not None and delivered_m is not None:
+    if spoil is not None and delivered_m is not None:
         assert last_good_m is not None
-        delivered_m = fault.spoil_depth(delivered_m, last_good_m)
+        delivered_m = spoil(delivered_m, last_good_m)
+        # Once more: a shift moves readings into the blocks.
         if delivered_m is not None and withheld:
             delivered_m, _ = _without_blocks(delivered_m)
-        clean_m = delivered_m if fault.obstacle else clean_m
     reference = None
     if delivered_m is not None:
         reference = ReferenceDepth(delivered_m, frame.stamp_ns, frame.frame_id)
