@@ -44,6 +44,7 @@ REPEATED_LINES_S = 5.0
 DIAGNOSTICS_PERIOD_S = 1.0
 # How soon a signal is seen: Python handles it only between two waits of the executor.
 SPIN_S = 0.1
+SCALE_FORGOTTEN = "scale forgotten: metric outputs are NaN until it is known again"
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -105,8 +106,7 @@ class GamDepthNode(LifecycleNode):
                 messages.ResetScale, topics.RESET_SCALE.name, self._on_reset_scale
             )
         for topic in outputs.missing_interfaces():
-            package = topic.interface.split("/")[0]
-            log.info("%s is off: %s is not installed", topic.name, package)
+            log.info("%s is off: %s is not installed", topic.name, topic.interface.split("/")[0])
         log.info("configured: %s", self._health.model.line())
         return super().on_configure(state)
 
@@ -260,15 +260,13 @@ class GamDepthNode(LifecycleNode):
             response.success, response.message = False, "not configured: there is no scale"
             return response
         self._pipeline.reset_scale()
-        response.success = True
-        response.message = "scale forgotten: metric outputs are NaN until it is known again"
+        response.success, response.message = True, SCALE_FORGOTTEN
         log.info(response.message)
         return response
 
     def _report(self) -> None:
         self._health.waiting_for = self._inputs.waiting_for() if self._inputs else "activation"
-        snapshot = self._health.snapshot()
-        now = self.get_clock().now()
+        snapshot, now = self._health.snapshot(), self.get_clock().now()
         self._diagnostics.publish(
             diagnostics.diagnostic_array(snapshot, self.get_name(), now.to_msg())
         )

@@ -9,10 +9,14 @@ within a cell: how much the field changes over the distance that a hole had to b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,9 +6,9 @@ Allocating whole images for every step of the arithmetic costs more than the ari
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +16,9 @@ from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, 
 from gam_depth_ros.core.fusion_rule import Estimate, blend, fuse
 from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
 from gam_depth_ros.core.sensor_readings import Readings
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]

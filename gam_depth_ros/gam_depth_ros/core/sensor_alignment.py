@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.correction_field import smooth_field
 from gam_depth_ros.core.sensor_model import SensorModel
 from gam_depth_ros.core.sensor_readings import LEAST_VARIANCE_M2, Readings
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 

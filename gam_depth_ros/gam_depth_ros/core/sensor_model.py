@@ -7,12 +7,16 @@ depth that grows with the square of the depth. Time of flight has a floor instea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.fusion_config import FusionConfig
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 

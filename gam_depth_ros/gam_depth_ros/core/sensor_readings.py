@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.sensor_model import SensorModel
 from gam_depth_ros.core.strips import strips
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
