@@ -22,7 +22,8 @@ _STRIDE = 2
 _MIN_SIDE = 5 * _REACH  # thumbnails smaller than that hold too little for shifts like these
 _NEAR = 2  # shifts that count as registered
 _FAR = 6  # shifts that count as another place
-_EDGE_SHARE = 0.15  # jump of inverse depth that makes an edge, as a share of the near side's
+# Jump of inverse depth that makes an edge, as a share of the near side's.
+_EDGE_SHARE = np.float32(0.15)
 _EDGE_DEPTH_M = 3.0  # depth cameras' edges beyond are noise
 _NOTHING = np.float32(1e6)  # stands for no reading among inverse depths
 _MOST_EDGES = 0.25  # of the readings; recordings have 1 to 9 %, noise about half
@@ -129,20 +130,17 @@ def depth_edges(depth_m: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_]
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         inverse = np.float32(1.0) / depth_m
-        inverse[~((inverse > 0) & (inverse < _NOTHING))] = _NOTHING
-    kernel = np.ones((3, 3), np.uint8)
-    filled = inverse
-    for _ in range(2):
-        filled = np.where(filled < _NOTHING, filled, cv2.erode(filled, kernel))
-    bend = np.zeros_like(inverse)
-    for here, before, after, out in (
-        (filled[:, 2:-2], filled[:, :-4], filled[:, 4:], bend[:, 2:-2]),
-        (filled[2:-2], filled[:-4], filled[4:], bend[2:-2]),
-    ):
-        known = (before < _NOTHING) & (after < _NOTHING)
-        np.maximum(out, np.where(known, 2 * here - before - after, np.float32(0)), out=out)
-    real = (inverse < _NOTHING) & (inverse > 1.0 / _EDGE_DEPTH_M)
-    return np.asarray(real & (bend > _EDGE_SHARE * inverse), np.bool_), int(real.sum())
+        valid = (inverse > 0) & (inverse < _NOTHING)
+    inverse[~valid] = _NOTHING
+    filled = cv2.erode(inverse, np.ones((5, 5), np.uint8))
+    np.copyto(filled, inverse, where=valid)
+    # 2·here − before − after > share·here; beside nothing the sum is so large that it never is.
+    bent = (np.float32(2.0) - _EDGE_SHARE) * filled
+    edges = np.zeros(depth_m.shape, np.bool_)
+    edges[:, 2:-2] = bent[:, 2:-2] > filled[:, :-4] + filled[:, 4:]
+    edges[2:-2] |= bent[2:-2] > filled[:-4] + filled[4:]
+    near = valid & (inverse > np.float32(1.0 / _EDGE_DEPTH_M))
+    return edges & near, int(np.count_nonzero(near))
 
 
 def _contrast(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -209,10 +207,11 @@ class ReferenceCheck:
         if min(grey.shape) < _MIN_SIDE:
             return None
         edges, near = depth_edges(depth)
-        if edges.sum() > _MOST_EDGES * max(near, 1):
+        if np.count_nonzero(edges) > _MOST_EDGES * max(near, 1):
             return (
-                f"reference depth refused: got jumps at {edges.sum() / near:.0%} of the readings, "
-                f"expected at most {_MOST_EDGES:.0%}; it is noise: check the decoding or the sensor"
+                f"reference depth refused: got jumps at {np.count_nonzero(edges) / near:.0%} of "
+                f"the readings, expected at most {_MOST_EDGES:.0%}; it is noise: check decoding "
+                "or the sensor"
             )
         scores, points = edge_scores(grey, edges)
         if self._scores is None or self._scores.shape != scores.shape:
