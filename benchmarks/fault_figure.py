@@ -25,7 +25,7 @@ STATES = {
     LOST: "#b5433a",
 }
 PICTURES = {"fine": "#dfe7e1", "sigma widened": "#c58bd0", "withheld": "#3d3a4b"}
-ROW_INCHES, WIDTH_INCHES, DPI = 1.25, 10.0, 100
+ROW_INCHES, WIDTH_INCHES, DPI = 1.2, 10.0, 80
 ERROR_LIMIT = 3.0  # times the largest clean error
 
 
@@ -80,7 +80,7 @@ def _draw_scale(axes: Axes, steps: Any, clean: Any) -> None:
     axes.plot(times, usual, color=CLEAN_COLOUR, linewidth=1.1)
     axes.plot(times, value, color=NETWORK_COLOUR, linewidth=1.3)
     low, high = np.nanpercentile(usual, (0, 100))
-    axes.set_ylim(0.75 * low, 1.35 * high)
+    axes.set_ylim(0.75 * low, 1.25 * high)
 
 
 def _draw_strips(pair: Any, steps: Any) -> None:

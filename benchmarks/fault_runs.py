@@ -124,10 +124,10 @@ def mean(values: Sequence[float]) -> float:
 
 
 def noticed_s(course: Course, clean: Course, span_s: tuple[float, float]) -> float:
-    """Seconds from the fault's start to the first frame that says more than without the fault."""
+    """Seconds from the fault's start to its first frame that says more than without the fault."""
     for step, usual in zip(course.steps, clean.steps, strict=True):
-        said = step.state, step.conditions, len(step.notes)
-        if step.at_s >= span_s[0] and said != (usual.state, usual.conditions, len(usual.notes)):
+        said, unsaid = ((one.state, one.conditions, len(one.notes)) for one in (step, usual))
+        if span_s[0] <= step.at_s < span_s[1] and said != unsaid:
             return step.at_s - span_s[0]
     return float("nan")
 
