@@ -173,15 +173,20 @@ def approach_lag(picture: np.ndarray, config: TemporalConfig, per_frame: float) 
 
 
 def crossing(frames: Sequence[Seen], config: TemporalConfig, speed_px: int) -> tuple[float, float]:
-    """Shares at worst: of a crossing obstacle that is seen, of its trail that is still near."""
+    """Shares at worst: of a crossing obstacle that is seen, of its trail that is still near.
+
+    Its depth is as much nearer than the frame's level in every frame, as a network would have it.
+    """
     filter_, seen, trail = TemporalFilter(config), 1.0, 0.0
-    old, near = None, np.float32(0.5 * min(frame.output.depth.min() for frame in frames))
+    old = None
     for index, frame in enumerate(frames[:60]):
         where = np.zeros(frame.output.depth.shape, bool)
         left = speed_px * max(0, index - WARM_UP)
         if index >= WARM_UP and left < where.shape[1]:
             where[40:70, left : left + 24] = True
+        near = np.float32(0.25 * np.median(frame.output.depth))
         out = feed(filter_, frame, np.where(where, near, frame.output.depth)).depth
+        near *= np.median(out[~where] / frame.output.depth[~where])
         if where.any():
             seen = min(seen, float((out[where] < 1.1 * near).mean()))
         if old is not None and (left_over := old & ~where).any():
