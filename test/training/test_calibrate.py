@@ -166,10 +166,22 @@ def test_the_calibration_error_is_of_rooms_that_did_not_fit_the_curve():
     assert report.error_before > 0.1
     assert report.error_after < 0.02
     assert (report.pixels, report.calibration.data) == (40_000, "two shards")
+    assert report.improves
     with pytest.raises(ValueError, match="got 1 held-out shard, expected two or more"):
         calibrate_confidence([labelled(100, 0)], "")
     with pytest.raises(ValueError, match="the model's confidence says nothing"):
         fit_confidence(np.full(100, 0.5), np.ones(100, bool), "")
+
+
+def test_a_curve_that_does_not_carry_over_to_other_rooms_is_no_improvement():
+    sure, doubtful = labelled(5000, 0), labelled(5000, 1)
+    mixed = [
+        LabelledPixels(sure.confidence, np.ones(5000, bool)),
+        LabelledPixels(doubtful.confidence, np.zeros(5000, bool)),
+    ]
+    report = calibrate_confidence(mixed, "two shards")
+    assert report.error_after > report.error_before
+    assert not report.improves
 
 
 # --- rooms left out

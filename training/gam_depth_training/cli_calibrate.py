@@ -94,6 +94,7 @@ def _calibrate(
     progress: bool,
 ) -> None:
     """Fit, write and say what changed."""
+    from gam_depth_ros.core.model_calibration import ConfidenceCalibration
     from gam_depth_training.calibration_fit import data_name, fit_sigma
     from gam_depth_training.model_metadata import rewrite_spec
 
@@ -102,7 +103,10 @@ def _calibrate(
 
     def change(spec: ModelSpec) -> ModelSpec:
         spec = replace(spec, sigma_calibration=sigma)
-        return spec if labels is None else replace(spec, confidence_calibration=labels.calibration)
+        if labels is None:
+            return spec
+        found = labels.calibration if labels.improves else ConfidenceCalibration()
+        return replace(spec, confidence_calibration=found)
 
     spec = rewrite_spec(model, change, out)
     _show_change(frames, engine.spec, spec)
@@ -110,7 +114,8 @@ def _calibrate(
         console.print(
             f"label confidence, {labels.calibration.data}: expected calibration error "
             f"{labels.error_before:.3f} before, {labels.error_after:.3f} after, on the shards left "
-            "out of the curve"
+            "out of the curve; "
+            + ("written" if labels.improves else "no better, so the network's own is kept")
         )
     console.print(f"{out}: calibrated on {sigma.data}", soft_wrap=True, highlight=False)
 

@@ -48,6 +48,11 @@ class ConfidenceReport:
     error_after: float
     pixels: int
 
+    @property
+    def improves(self) -> bool:
+        """Whether the curve made the confidence better on rooms that it has not seen."""
+        return self.error_after < self.error_before
+
 
 def held_out_shards(folder: Path) -> list[Path]:
     """Return the shards that `fit` keeps from training; raises ValueError with too few."""

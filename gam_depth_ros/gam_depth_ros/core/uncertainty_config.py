@@ -12,7 +12,7 @@ class UncertaintyConfig:
     """How sigma follows what references showed of it."""
 
     tracking_rate: float = setting(
-        0.1,
+        0.3,
         "How fast sigma follows the share of reference pixels that it covered on earlier frames: "
         "log sigma moves by this times the share missing; 0 keeps the model file's calibration.",
         minimum=0.0,
