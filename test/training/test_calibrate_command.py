@@ -134,7 +134,8 @@ def test_the_command_calibrates_confidence_on_held_out_shards(model, tmp_path):
     assert "expected calibration error" in " ".join(text.split())
 
 
-def test_the_report_names_rooms_methods_and_the_model(model, tmp_path):
+def test_the_report_names_rooms_methods_and_the_model(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorded_errors, "PIXELS", 300)
     one, other = (noisy_sequence(tmp_path / name) for name in ("office", "kitchen"))
     report = tmp_path / "report.json"
     code, text = calibrate(
