@@ -125,7 +125,7 @@ def test_each_bad_reference_costs_one_line_and_no_frame(graph, start):
         "0.0%": lambda at_ns: flat_depth(0, at_ns),
         "rgb8": lambda at_ns: image_message(grey(1), at_ns),
     }
-    node = start()
+    node = start(parameters={"scale.acquire_count": 1})
     depths = graph.listen(Image, "/gam_depth/depth/image")
     graph.wait_for_publisher("/gam_depth/depth/image")
 
