@@ -23,7 +23,7 @@ from gam_depth_ros.evaluation.pictures import (
     picture_rows,
 )
 from gam_depth_ros.evaluation.trust import trust_rows
-from gam_depth_ros.evaluation.verdict import headline, remarks
+from gam_depth_ros.evaluation.verdict import headline, promised_coverage, remarks
 
 ALIGNED = "aligned per image"
 JSON_NAME = "report.json"
@@ -159,14 +159,16 @@ def cards(report: Report) -> list[dict[str, Any]]:
             }
         )
     if uncertainty is not None:
-        covered = uncertainty["coverage_1sigma"]["per_frame_median"]
+        covered, alignment = promised_coverage(uncertainty), metric
+        if uncertainty["coverage_1sigma"]["online_scale"] is None:
+            alignment = ALIGNED
         nominal = uncertainty["nominal_coverage"]
         found.append(
             {
                 "label": "Within one sigma",
                 "value": number(covered),
                 "unit": "of pixels",
-                "note": f"aligned per image · promised {nominal:.3f}",
+                "note": f"{alignment} · promised {nominal:.3f}",
                 "share": covered,
                 "floor_share": nominal,
             }

@@ -40,7 +40,7 @@ def remarks(report: Report) -> list[str]:
             f"{100 * depth['online_scale']['abs_rel']:.0f} % off{tail}."
         )
     if uncertainty is not None:
-        covered = uncertainty["coverage_1sigma"]["per_frame_median"]
+        covered = promised_coverage(uncertainty)
         if covered is not None:
             parts.append(_promise(covered, uncertainty["nominal_coverage"]))
     if report["latency_ms"]["p50"] is not None:
@@ -65,3 +65,13 @@ def _promise(covered: float, nominal: float) -> str:
     if covered > nominal + 0.1:
         return stated + "are promised: it is too cautious."
     return stated + "are promised: it keeps its word."
+
+
+def promised_coverage(uncertainty: dict[str, Any]) -> float | None:
+    """Return the share of pixels within one published sigma, which holds the scale's part too.
+
+    Aligned per image where no scale was learnt online.
+    """
+    found: dict[str, float | None] = uncertainty["coverage_1sigma"]
+    covered: float | None = found["online_scale"]
+    return found["per_frame_median"] if covered is None else covered
