@@ -39,6 +39,8 @@ def _uncertainty(found: Report | None) -> list[Row]:
         ("coverage_2sigma", "within the 95.4 % interval", "95.4 %"),
     ):
         online = found[key]["online_scale"]
+        if online is None:  # recorded outputs carry one sigma, no other intervals
+            continue
         note = f"promised {promised}; scale learnt online"
         rows.append(_row("Uncertainty", name, _share(online), note))
     for metric, title in (("abs_rel", "AbsRel"), ("rmse", "RMSE")):
