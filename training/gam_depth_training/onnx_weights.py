@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,16 +19,20 @@ from gam_depth_training.networks import JointNetwork
 
 # The traced module that carries the network, see export.DeployedNetwork.
 _PREFIX = "network."
+# What carries batch normalisation; the heads have none.
+_NORMALISED = ("encoder.", "depth_decoder.", "semantic_decoder.")
 _BATCH_NORM_EPS = nn.BatchNorm2d(1).eps
 
 
 def read_onnx_state(path: Path) -> dict[str, Tensor]:
     """Read a model file that :func:`gam_depth_training.export.export_onnx` wrote.
 
-    Kernels come back as the file stores them, rounded to 8 bits. Batch normalisation was folded
-    into them: the encoder's layers are there, but change nothing, and the decoders have none. So
-    the network answers as the file does in evaluation mode, and can be trained on only with its
-    batch statistics frozen.
+    Kernels come back as the file stores them, rounded to 8 bits, with batch normalisation folded
+    into them. Folded kernels are of any size, and an optimiser whose steps are of one size would
+    trample on the small ones. So each is brought back to the size that a kernel starts with, and
+    its normalisation, which gets statistics of 0 and 1, multiplies by what that took away: also in
+    the decoders, whether they had one or not. The network answers as the file does in evaluation
+    mode, and can be trained on only with its batch statistics frozen.
 
     Returns:
         A state dict of :class:`JointNetwork`.
@@ -36,24 +41,20 @@ def read_onnx_state(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be read, or is another program's.
     """
     try:
-        arrays = _arrays(onnx.load(str(path)))
-        network = _network_like(arrays)
+        found = _with_norms(_arrays(onnx.load(str(path))))
+        state = JointNetwork.shaped_as(found).state_dict()
     except (OSError, DecodeError, KeyError) as error:
         raise ValueError(
             f"{path}: got {error.__class__.__name__} while reading it, expected a model file of "
             "`gam-depth-train export`"
         ) from error
-    state = network.state_dict()
-    for name, value in arrays.items():
-        layer, _, kind = name.rpartition(".")
-        norm = _norm_of(layer)
-        target = f"{norm}.bias" if kind == "bias" and f"{norm}.bias" in state else name
-        if target not in state or state[target].shape != value.shape:
+    for name, value in found.items():
+        if name not in state or state[name].shape != value.shape:
             raise ValueError(
                 f"{path}: got weights '{name}' that are no JointNetwork's, expected a model file "
                 "of `gam-depth-train export`"
             )
-        state[target] = torch.from_numpy(value)
+        state[name] = value
     return state
 
 
@@ -88,19 +89,32 @@ def _arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
     return arrays
 
 
-def _network_like(arrays: Mapping[str, npt.NDArray[np.float32]]) -> JointNetwork:
-    """Build the network whose weights these are, its normalisations without effect."""
-    state = {name: torch.from_numpy(value) for name, value in arrays.items()}
-    network = JointNetwork.shaped_as(state)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            # Statistics start as 0 and 1; what epsilon takes away the factor gives back.
-            nn.init.constant_(module.weight, (1 + _BATCH_NORM_EPS) ** 0.5)
-    return network
+def _with_norms(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Tensor]:
+    """Return the parameters with each kernel's size in the normalisation that follows it."""
+    state: dict[str, Tensor] = {}
+    for name, value in arrays.items():
+        layer, _, kind = name.rpartition(".")
+        norm = _norm_of(layer)
+        tensor = torch.from_numpy(value)
+        if norm is None:
+            state[name] = tensor
+        elif kind == "bias":
+            state[f"{norm}.bias"] = tensor
+        else:
+            size = tensor.square().mean((1, 2, 3)).sqrt()
+            # He et al. 2015, by the outgoing connections, as the encoder's kernels start.
+            start = math.sqrt(2.0 / (tensor.shape[0] * tensor.shape[2] * tensor.shape[3]))
+            factor = torch.where(size > 0, size / start, 1.0)
+            state[name] = tensor / factor.view(-1, 1, 1, 1)
+            # Statistics are 0 and 1; what epsilon takes away the factor gives back.
+            state[f"{norm}.weight"] = factor * math.sqrt(1.0 + _BATCH_NORM_EPS)
+    return state
 
 
-def _norm_of(layer: str) -> str:
-    """Return the name of the normalisation that follows a convolution, as ResNetEncoder has it."""
+def _norm_of(layer: str) -> str | None:
+    """Return the name of the normalisation that follows a convolution; None where none does."""
     head, _, last = layer.rpartition(".")
-    follower = {"conv1": "bn1", "conv2": "bn2", "0": "1"}.get(last, "")
-    return f"{head}.{follower}" if head else follower
+    followers = {"conv1": "bn1", "conv2": "bn2", "0": "1", "conv": "bn"}
+    if last not in followers or not layer.startswith(_NORMALISED):
+        return None
+    return f"{head}.{followers[last]}"
