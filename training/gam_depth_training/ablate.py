@@ -63,7 +63,6 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
             "gam_depth.yaml",
             ("objective.smoothness=0.1", "objective.semantic=0.001"),
         ),
-        Variant("official code", "gam_depth_official.yaml", ("network.classes=13",)),
     ),
     # What the mask and the semantic term bring to a short training on recordings of one's own.
     "frames": (
