@@ -1,7 +1,7 @@
-"""The lifecycle node: subscribe, run the pipeline on the newest frame, publish.
+"""The lifecycle node: its transitions, parameters and services.
 
-One executor thread takes messages in, one worker thread perceives and publishes. The pipeline
-itself lives in core; nothing is computed here.
+One executor thread takes messages in, one worker thread perceives and publishes (perceiver.py).
+The pipeline itself lives in core; nothing is computed here.
 """
 
 from __future__ import annotations
@@ -28,15 +28,11 @@ from gam_depth_ros import (
     outputs,
     parameters,
     qos,
-    stopwatch,
     topics,
 )
 from gam_depth_ros.core.engine import EngineError
-from gam_depth_ros.core.frame import Frame, Perception
-from gam_depth_ros.core.image_codec import ImageError
-from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline, load_pipeline
-from gam_depth_ros.inputs import Inputs
-from gam_depth_ros.worker import Intake, Job, Worker
+from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.perceiver import Perceiver
 
 log = logging.getLogger("gam_depth_ros.node")  # __name__ is __main__ when run as a module
 
@@ -62,13 +58,8 @@ class GamDepthNode(LifecycleNode):
         self.finished = False
         self._throttle = log_bridge.Throttle(REPEATED_LINES_S)
         self._health = diagnostics.Health()
-        self._pipeline: PerceptionPipeline | None = None
-        self._last_stamp_ns = 0
-        self._outputs: outputs.Publishers | None = None
+        self._perceiver: Perceiver | None = None
         self._reset_service: Any = None
-        self._inputs: Inputs | None = None
-        self._intake: Intake | None = None
-        self._worker: Worker | None = None
         # After the attributes: a refusal here ends in destroy_node.
         self._config = parameters.declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -93,14 +84,13 @@ class GamDepthNode(LifecycleNode):
         config = self._config
         try:
             qos.check(self)
-            self._pipeline = load_pipeline(config.model_path or None, config.pipeline)
+            pipeline = load_pipeline(config.model_path or None, config.pipeline)
         except (ValueError, OSError, EngineError) as error:
             self._health.problem = " ".join(str(error).split())
             log.error("configure: %s", self._health.problem)
             return TransitionCallbackReturn.FAILURE
         self._health.problem = ""
-        self._health.model = diagnostics.model_facts(self._pipeline.engine)
-        self._outputs = outputs.Publishers(self)
+        self._perceiver = Perceiver(self, pipeline, config, self._health, self._throttle)
         if messages.ResetScale is not None:
             self._reset_service = self.create_service(
                 messages.ResetScale, topics.RESET_SCALE.name, self._on_reset_scale
@@ -113,29 +103,10 @@ class GamDepthNode(LifecycleNode):
     @log_bridge.logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe."""
-        config, pipeline, publishers = self._config, self._pipeline, self._outputs
-        assert pipeline is not None
-        assert publishers is not None
+        assert self._perceiver is not None
         result = super().on_activate(state)
-        self._health.restart()
-        pipeline.reset()
-        self._last_stamp_ns = 0
-        slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
-        self._intake = Intake(slop_s, wait_s, self._health.dropped)
-        self._inputs = Inputs(
-            self,
-            self._intake,
-            self._health,
-            self._throttle,
-            lambda: bool(publishers.wanted()),
-            config,
-        )
-        self._worker = Worker(self._intake, self._process, self._health.failed)
-        if messages.LabelInfo is not None:
-            head = messages.to_header(self.get_clock().now().nanoseconds, "")
-            labels = pipeline.engine.spec.labels
-            publishers.publish(topics.LABEL_INFO, messages.to_label_info(labels, head))
-        log.info("active: waiting for %s", self._inputs.waiting_for())
+        self._perceiver.start()
+        log.info("active: waiting for %s", self._perceiver.waiting_for())
         return result
 
     @log_bridge.logged
@@ -173,106 +144,45 @@ class GamDepthNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
-        # The worker first: it uses the inputs until its last frame is done.
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = self._intake = None
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._inputs = None
+        if self._perceiver is not None:
+            self._perceiver.stop()
 
     def _release(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
+        if self._perceiver is not None:
+            self._perceiver.destroy()
+            self._perceiver = None
         if self._reset_service is not None:
             self.destroy_service(self._reset_service)
             self._reset_service = None
-        self._pipeline = None
-        self._health.model = diagnostics.ModelFacts()
-
-    def _process(self, job: Job) -> None:
-        """Perceive one frame and publish it; in the worker's thread."""
-        inputs, publishers, pipeline = self._inputs, self._outputs, self._pipeline
-        assert inputs is not None
-        assert publishers is not None
-        assert pipeline is not None
-        watch = stopwatch.Stopwatch(job.received_ns)
-        watch.lap("wait")
-        try:
-            frame = inputs.frame(job)
-            watch.lap("decode")
-            wanted = publishers.wanted(calibrated=frame.intrinsics is not None)
-            self._notice_loop(job.stamp_ns, pipeline)
-            perception = pipeline.process(frame, outputs.needed(wanted))
-        except (ImageError, FrameError, EngineError) as error:
-            self._health.failed()
-            inputs.say(f"{error}; frame lost")
-            return
-        watch.skip()
-        for note in perception.notes:
-            inputs.say(note)
-        self._health.scale = perception.scale.reason
-        self._health.quality = perception.quality
-        publishers.publish_frame(wanted, self._result(perception, frame, inputs))
-        watch.lap("publish")
-        latency = watch.latency(self.get_clock().now().nanoseconds, job.stamp_ns)
-        self._health.published({**watch.laps, **perception.stage_ms, **latency})
-
-    def _notice_loop(self, stamp_ns: int, pipeline: PerceptionPipeline) -> None:
-        if stamp_ns < self._last_stamp_ns:
-            log.warning(
-                "image: got stamp %d ns after %d ns, expected later ones (did a bag loop?); the "
-                "scale is learnt anew",
-                stamp_ns,
-                self._last_stamp_ns,
-            )
-            pipeline.reset()
-        self._last_stamp_ns = stamp_ns
-
-    def _result(self, perception: Perception, frame: Frame, inputs: Inputs) -> outputs.Result:
-        assert self._pipeline is not None
-        return outputs.Result(
-            perception=perception,
-            frame=frame,
-            camera_info=inputs.camera.message,
-            labels=self._pipeline.engine.spec.labels,
-            depth_encoding=self._config.depth_encoding,
-            header=messages.to_header(frame.stamp_ns, frame.frame_id),
-        )
 
     def _on_parameters(self, changed: list[Parameter[Any]]) -> SetParametersResult:
         try:
             values = {parameter.name: parameter.value for parameter in changed}
-            self._config = parameters.change(self._config, values, self._pipeline is not None)
+            self._config = parameters.change(self._config, values, self._perceiver is not None)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if self._intake is not None:
-            self._intake.wait_s = self._config.pairing_wait_s
-        if self._inputs is not None:
-            self._inputs.registrar.configure(self._config.pipeline.registration)
-        if self._pipeline is not None:
-            self._pipeline.configure(self._config.pipeline)
+        if self._perceiver is not None:
+            self._perceiver.configure(self._config)
         return SetParametersResult(successful=True)
 
     def _on_reset_scale(self, _request: Any, response: Any) -> Any:
-        if self._pipeline is None:
+        if self._perceiver is None:
             response.success, response.message = False, "not configured: there is no scale"
             return response
-        self._pipeline.reset_scale()
+        self._perceiver.pipeline.reset_scale()
         response.success, response.message = True, SCALE_FORGOTTEN
         log.info(response.message)
         return response
 
     def _report(self) -> None:
-        self._health.waiting_for = self._inputs.waiting_for() if self._inputs else "activation"
+        perceiver = self._perceiver
+        self._health.waiting_for = perceiver.waiting_for() if perceiver else "activation"
         snapshot, now = self._health.snapshot(), self.get_clock().now()
         self._diagnostics.publish(
             diagnostics.diagnostic_array(snapshot, self.get_name(), now.to_msg())
         )
-        if self._outputs is not None and self._outputs.wants(topics.STATUS):
-            head = messages.to_header(now.nanoseconds, "")
-            self._outputs.publish(topics.STATUS, messages.to_status(snapshot, head))
+        if perceiver is not None:
+            perceiver.report(snapshot, now.nanoseconds)
 
 
 def main(args: list[str] | None = None) -> int:

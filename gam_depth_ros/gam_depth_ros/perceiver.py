@@ -1,0 +1,186 @@
+"""What turns images into outputs: pipeline, publishers, subscriptions and the worker between them.
+
+The node tells it when to live; everything that happens to one frame happens here, in the worker's
+thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+from gam_depth_ros import diagnostics, messages, outputs, stopwatch, topics
+from gam_depth_ros.core.engine import EngineError
+from gam_depth_ros.core.frame import Frame, Perception
+from gam_depth_ros.core.image_codec import ImageError
+from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
+from gam_depth_ros.inputs import Inputs
+from gam_depth_ros.log_bridge import Throttle
+from gam_depth_ros.parameters import NodeConfig
+from gam_depth_ros.worker import Intake, Job, Worker
+
+log = logging.getLogger(__name__)
+
+
+class Perceiver:
+    """Publishers from construction to :meth:`destroy`, frames from :meth:`start` to :meth:`stop`.
+
+    Args:
+        node: The node to publish and subscribe with.
+        pipeline: Perceives the frames until :meth:`exchange` gives another one.
+        config: The settings.
+        health: Where frames are accounted for.
+        throttle: Thins repeated lines.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        pipeline: PerceptionPipeline,
+        config: NodeConfig,
+        health: diagnostics.Health,
+        throttle: Throttle,
+    ) -> None:
+        self._node = node
+        self._pipeline = pipeline
+        self._config = config
+        self._health = health
+        self._throttle = throttle
+        self._last_stamp_ns = 0
+        self._outputs = outputs.Publishers(node)
+        self._inputs: Inputs | None = None
+        self._intake: Intake | None = None
+        self._worker: Worker | None = None
+        health.model = diagnostics.model_facts(pipeline.engine)
+
+    @property
+    def pipeline(self) -> PerceptionPipeline:
+        """The pipeline of the next frame."""
+        return self._pipeline
+
+    def start(self) -> None:
+        """Subscribe and start the worker, all counts and the scale at zero."""
+        config = self._config
+        self._health.restart()
+        self._pipeline.reset()
+        self._last_stamp_ns = 0
+        slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
+        self._intake = Intake(slop_s, wait_s, self._health.dropped)
+        self._inputs = Inputs(
+            self._node,
+            self._intake,
+            self._health,
+            self._throttle,
+            lambda: bool(self._outputs.wanted()),
+            config,
+        )
+        self._worker = Worker(self._intake, self._process, self._health.failed)
+        self._name_labels()
+
+    def stop(self) -> None:
+        """Unsubscribe and let the frame in hand finish; harmless where nothing runs."""
+        # The worker first: it uses the inputs until its last frame is done.
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = self._intake = None
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
+
+    def destroy(self) -> None:
+        """Stop, and remove every publisher from the node."""
+        self.stop()
+        self._outputs.destroy()
+        self._health.model = diagnostics.ModelFacts()
+
+    def exchange(self, pipeline: PerceptionPipeline) -> PerceptionPipeline:
+        """Perceive with another pipeline from the next frame on; returns the former one.
+
+        A frame takes its pipeline once, at its start: the one in hand is finished by the former.
+        """
+        former, self._pipeline = self._pipeline, pipeline
+        self._health.model = diagnostics.model_facts(pipeline.engine)
+        self._name_labels()
+        return former
+
+    def configure(self, config: NodeConfig) -> None:
+        """Take over changed settings."""
+        self._config = config
+        if self._intake is not None:
+            self._intake.wait_s = config.pairing_wait_s
+        if self._inputs is not None:
+            self._inputs.registrar.configure(config.pipeline.registration)
+        self._pipeline.configure(config.pipeline)
+
+    def waiting_for(self) -> str:
+        """Name what has not arrived yet; empty when nothing is missing."""
+        return self._inputs.waiting_for() if self._inputs else "activation"
+
+    def report(self, snapshot: diagnostics.Snapshot, now_ns: int) -> None:
+        """Publish ``~/status``, if anybody listens."""
+        if self._outputs.wants(topics.STATUS):
+            head = messages.to_header(now_ns, "")
+            self._outputs.publish(topics.STATUS, messages.to_status(snapshot, head))
+
+    def _name_labels(self) -> None:
+        if messages.LabelInfo is not None:
+            head = messages.to_header(self._now_ns(), "")
+            labels = self._pipeline.engine.spec.labels
+            self._outputs.publish(topics.LABEL_INFO, messages.to_label_info(labels, head))
+
+    def _process(self, job: Job) -> None:
+        """Perceive one frame and publish it; in the worker's thread."""
+        inputs, pipeline = self._inputs, self._pipeline
+        assert inputs is not None
+        watch = stopwatch.Stopwatch(job.received_ns)
+        watch.lap("wait")
+        try:
+            frame = inputs.frame(job)
+            watch.lap("decode")
+            wanted = self._outputs.wanted(calibrated=frame.intrinsics is not None)
+            self._notice_loop(job.stamp_ns, pipeline)
+            perception = pipeline.process(frame, outputs.needed(wanted))
+        except (ImageError, FrameError, EngineError) as error:
+            self._health.failed()
+            inputs.say(f"{error}; frame lost")
+            return
+        watch.skip()
+        for note in perception.notes:
+            inputs.say(note)
+        self._health.scale = perception.scale.reason
+        self._health.quality = perception.quality
+        result = self._result(perception, frame, inputs, pipeline.engine.spec.labels)
+        self._outputs.publish_frame(wanted, result)
+        watch.lap("publish")
+        latency = watch.latency(self._now_ns(), job.stamp_ns)
+        self._health.published({**watch.laps, **perception.stage_ms, **latency})
+
+    def _notice_loop(self, stamp_ns: int, pipeline: PerceptionPipeline) -> None:
+        if stamp_ns < self._last_stamp_ns:
+            log.warning(
+                "image: got stamp %d ns after %d ns, expected later ones (did a bag loop?); the "
+                "scale is learnt anew",
+                stamp_ns,
+                self._last_stamp_ns,
+            )
+            pipeline.reset()
+        self._last_stamp_ns = stamp_ns
+
+    def _result(
+        self, perception: Perception, frame: Frame, inputs: Inputs, labels: LabelSet
+    ) -> outputs.Result:
+        return outputs.Result(
+            perception=perception,
+            frame=frame,
+            camera_info=inputs.camera.message,
+            labels=labels,
+            depth_encoding=self._config.depth_encoding,
+            header=messages.to_header(frame.stamp_ns, frame.frame_id),
+        )
+
+    def _now_ns(self) -> int:
+        now: Any = self._node.get_clock().now()
+        return int(now.nanoseconds)
