@@ -14,6 +14,7 @@ from gam_depth_ros import (
     cli_demo,
     cli_evaluate,
     cli_explain,
+    cli_mine,
     cli_replay,
     cli_robustness,
 )
@@ -30,6 +31,7 @@ app.command()(cli_evaluate.evaluate)
 app.command()(cli_compare.compare)
 app.command()(cli_robustness.robustness)
 app.command()(cli_explain.explain)
+app.command()(cli_mine.mine)
 app.command()(cli_demo.demo)
 
 
