@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics, organised_cloud
-from gam_depth_ros.core.frame import Frame, Perception, ReferenceDepth, ScaleState
+from gam_depth_ros.core.frame import Frame, Perception, ReferenceDepth
 from gam_depth_ros.core.image_codec import (
     decode_color,
     decode_compressed_color,
@@ -195,8 +195,9 @@ def to_points(perception: Perception, rgb: npt.NDArray[np.uint8], head: Header) 
     return message
 
 
-def to_scale_status(scale: ScaleState, head: Header) -> Any:
-    """Report the scale used for one frame."""
+def to_scale_status(perception: Perception, head: Header) -> Any:
+    """Report the scale used for one frame, and what its sigma has to be multiplied by."""
+    scale = perception.scale
     return ScaleStatus(
         header=head,
         state=int(getattr(ScaleStatus, scale.state, ScaleStatus.UNKNOWN)),
@@ -205,6 +206,8 @@ def to_scale_status(scale: ScaleState, head: Header) -> Any:
         sigma_log=float(scale.sigma_log) if np.isfinite(scale.sigma_log) else float("nan"),
         age_s=float(scale.age_s) if np.isfinite(scale.age_s) else float("nan"),
         reason=scale.reason,
+        interval_90=float(perception.interval_90),
+        interval_95=float(perception.interval_95),
     )
 
 

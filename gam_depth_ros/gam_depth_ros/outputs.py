@@ -100,7 +100,7 @@ PER_FRAME = (
     Output(
         topics.SCALE,
         frozenset(),
-        lambda r: messages.to_scale_status(r.perception.scale, r.header),
+        lambda r: messages.to_scale_status(r.perception, r.header),
     ),
 )
 

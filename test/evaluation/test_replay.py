@@ -187,7 +187,7 @@ def test_messages_carry_what_the_nodes_messages_carry(
             ),
         }
         if node_messages.ScaleStatus is not None:
-            expected["/gam_depth/scale"] = node_messages.to_scale_status(seen.scale, head)
+            expected["/gam_depth/scale"] = node_messages.to_scale_status(seen, head)
         for topic, message in expected.items():
             got = by_topic[topic][index]
             node = rclpy_serialization.serialize_message(message)

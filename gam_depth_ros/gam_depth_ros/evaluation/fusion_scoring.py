@@ -48,7 +48,7 @@ class FusionScore:
         depth_m = np.clip(depth_m, MIN_DEPTH_M, MAX_DEPTH_M)
         size_px = max(1, round(BLOCK_SHARE_OF_WIDTH * truth_m.shape[1]))
         kept_m, withheld = withhold_blocks(truth_m, size_px, WITHHELD_SHARE, SEED)
-        scored = withheld & (truth_m > 0) & np.isfinite(truth_m)
+        scored = withheld & (truth_m > 0) & np.isfinite(truth_m) & np.isfinite(depth_m)
         if not scored.any():
             return
         shown = replace(reference, depth_m=kept_m)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gam_depth_ros.core.frame import Perception, ScaleState
+from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.image_codec import encode_confidence
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.bag_writer import OutMessage, serialise
@@ -56,7 +56,7 @@ def perception_messages(
         (MASK, image_message(perception.labels, "mono8", stamp, frame_id)),
         (CONFIDENCE, image_message(confidence, "mono8", stamp, frame_id)),
         (COLOR, image_message(color, "rgb8", stamp, frame_id)),
-        (SCALE, scale_message(perception.scale, stamp, frame_id)),
+        (SCALE, scale_message(perception, stamp, frame_id)),
     ]
     if camera_info is not None:
         info = replace(camera_info, header=make_header(stamp, frame_id))
@@ -68,8 +68,9 @@ def perception_messages(
         yield serialise(topic, bag_time_ns, message)
 
 
-def scale_message(scale: ScaleState, stamp_ns: int, frame_id: str) -> Any:
+def scale_message(perception: Perception, stamp_ns: int, frame_id: str) -> Any:
     """Build a ``gam_depth_msgs/ScaleStatus``; what is unknown is NaN."""
+    scale = perception.scale
     kind = message_class(SCALE_STATUS)
     return kind(
         header=make_header(stamp_ns, frame_id),
@@ -79,6 +80,8 @@ def scale_message(scale: ScaleState, stamp_ns: int, frame_id: str) -> Any:
         sigma_log=_finite_or_nan(scale.sigma_log),
         age_s=_finite_or_nan(scale.age_s),
         reason=scale.reason,
+        interval_90=float(perception.interval_90),
+        interval_95=float(perception.interval_95),
     )
 
 

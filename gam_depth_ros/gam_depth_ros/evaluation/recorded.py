@@ -10,17 +10,35 @@ from typing import Any
 import numpy as np
 
 from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.frame import (
+    ACQUIRING,
+    HOLDING,
+    LOCKED,
+    LOST,
+    SOURCE_FUSED,
+    SOURCE_SENSOR,
+    UNKNOWN,
+    ScaleState,
+)
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.evaluation.bag_contents import BagError, RawMessage
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.message_decoding import depth_of, ids_of
 from gam_depth_ros.evaluation.observation import ConstantFloor, Dropped, Event, Float, Observation
-from gam_depth_ros.evaluation.perception_messages import DEPTH, MASK, SCALE, STATUS, UNCERTAINTY
+from gam_depth_ros.evaluation.perception_messages import (
+    DEPTH,
+    MASK,
+    SCALE,
+    SOURCE,
+    STATUS,
+    UNCERTAINTY,
+)
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS
 from gam_depth_ros.evaluation.rosbag_reader import Bag, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, Sample
 
-PER_FRAME = (DEPTH, UNCERTAINTY, MASK, SCALE)
+STATES = (UNKNOWN, ACQUIRING, LOCKED, HOLDING, LOST)
+PER_FRAME = (DEPTH, UNCERTAINTY, SOURCE, MASK, SCALE)
 
 
 class RecordedOutputs:
@@ -118,6 +136,11 @@ def _observation(
     labels = _optional(outputs, found[MASK], ids_of, size_hw)
     scale_raw = found[SCALE]
     scale = None if scale_raw is None else outputs.decode(scale_raw)
+    source = _optional(outputs, found[SOURCE], ids_of, size_hw)
+    if source is not None:
+        # Fusion puts this frame's own sensor depth into what is published: never scored by it.
+        unseen = np.where((source == SOURCE_SENSOR) | (source == SOURCE_FUSED), np.nan, 1.0)
+        depth_m = depth_m * unseen.astype(np.float32)
     known = bool(np.isfinite(depth_m).any())
     latency_ns = depth_raw.bag_time_ns - sample.bag_time_ns
     return Observation(
@@ -133,6 +156,10 @@ def _observation(
         # Equal times come from an offline replay, which has no latency to tell.
         latency_ms=latency_ns / 1e6 if latency_ns > 0 else float("nan"),
         notes=sample.notes,
+        interval_90=_interval(scale, "interval_90"),
+        interval_95=_interval(scale, "interval_95"),
+        source=source,
+        scale_state=_state(scale),
     )
 
 
@@ -144,6 +171,31 @@ def _sigma_log(depth_m: Float, sigma_m: Float | None, scale: Any) -> Float | Non
     return np.asarray(
         np.sqrt(np.maximum((sigma_m / depth_m) ** 2 - np.float32(of_scale**2), 0.0)), np.float32
     )
+
+
+def _interval(scale: Any, name: str) -> float:
+    """Return a factor on sigma; NaN without a ScaleStatus, or from a node that told none yet."""
+    value = float(getattr(scale, name, float("nan")))
+    return value if value > 0.0 else float("nan")
+
+
+def _state(scale: Any) -> ScaleState | None:
+    """Return the scale that a ScaleStatus tells, None where it tells none that makes sense."""
+    names = {getattr(scale, name, None): name for name in STATES}
+    if scale is None or scale.state not in names:
+        return None
+    spread, age_s = float(scale.sigma_log), float(scale.age_s)
+    try:
+        return ScaleState(
+            state=names[scale.state],
+            source=str(scale.source),
+            value=float(scale.value),
+            sigma_log=spread if np.isfinite(spread) else float("inf"),
+            age_s=age_s if np.isfinite(age_s) else float("inf"),
+            reason=str(scale.reason),
+        )
+    except ValueError:
+        return None
 
 
 def _optional(

@@ -34,6 +34,8 @@ float64 value
 float64 sigma_log
 float64 age_s
 string reason
+float64 interval_90
+float64 interval_95
 """,
     PERCEPTION_STATUS: """\
 std_msgs/Header header

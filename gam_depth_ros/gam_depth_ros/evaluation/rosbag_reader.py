@@ -9,11 +9,12 @@ from typing import Any, Protocol
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
-from rosbags.typesys import TypesysError, get_types_from_msg
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError, RawMessage, StoredTopic
 from gam_depth_ros.evaluation.bag_salvage import salvage
-from gam_depth_ros.evaluation.ros_types import ros2_types
+from gam_depth_ros.evaluation.ros_types import CUSTOM_DEFINITIONS, ros2_types
 
 STORAGE_SUFFIXES = (".mcap", ".db3")
 BAG_KINDS = "a rosbag2 directory, an .mcap, .db3 or .bag file, or a sequence folder"
@@ -79,6 +80,7 @@ class Bag:
         self.is_ros1 = is_ros1
         self._parts = parts
         self._note = note
+        self._own_types: dict[str, Typestore] = {}
         self.topics: dict[str, StoredTopic] = {}
         for part in parts:
             self.topics.update(part.topics)
@@ -102,8 +104,9 @@ class Bag:
         """
         self._learn_type(raw.topic, raw.msgtype)
         data = self.to_cdr(raw)
+        store = self._own_types.get(raw.msgtype) or ros2_types()
         try:
-            return ros2_types().deserialize_cdr(data, raw.msgtype)
+            return store.deserialize_cdr(data, raw.msgtype)
         except DAMAGE as error:
             raise _not_a_message(raw, error) from error
 
@@ -118,24 +121,39 @@ class Bag:
 
     def _learn_type(self, topic: str, msgtype: str) -> None:
         """Register a type that only the bag itself defines."""
+        if msgtype in self._own_types:
+            return
         store = ros2_types()
+        definition = self.topics[topic].definition
+        if msgtype in CUSTOM_DEFINITIONS and definition:
+            self._own_types[msgtype] = _types_of(topic, msgtype, definition)
         if msgtype in store.fielddefs:
             return
-        definition = self.topics[topic].definition
         if not definition:
             raise BagError(
                 f"{topic}: got the unknown type {msgtype} without a definition in the bag, "
                 "expected a known type; choose another topic or record with definitions"
             )
-        try:
-            known = store.fielddefs
-            types = get_types_from_msg(definition, msgtype)
-            store.register({name: value for name, value in types.items() if name not in known})
-        except TypesysError as error:
-            raise BagError(
-                f"{topic}: got the unknown type {msgtype} with an unreadable definition "
-                f"({_one_line(error)}), expected a known type; choose another topic"
-            ) from error
+        _register(store, topic, msgtype, definition)
+
+
+def _types_of(topic: str, msgtype: str, definition: str) -> Typestore:
+    """Return the types of a bag whose messages of ours may be those of another version."""
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    _register(store, topic, msgtype, definition)
+    return store
+
+
+def _register(store: Typestore, topic: str, msgtype: str, definition: str) -> None:
+    """Add what a definition defines to the types that are known; raises BagError."""
+    try:
+        types = get_types_from_msg(definition, msgtype)
+        store.register({name: t for name, t in types.items() if name not in store.fielddefs})
+    except TypesysError as error:
+        raise BagError(
+            f"{topic}: got the unknown type {msgtype} with an unreadable definition "
+            f"({_one_line(error)}), expected a known type; choose another topic"
+        ) from error
 
 
 def open_bag(path: Path) -> Bag:

@@ -43,10 +43,12 @@ class UncertaintyScore:
         """Score one frame; frames without sigma count nothing."""
         valid = np.isfinite(truth_m) & (truth_m > 0)
         intervals = seen.interval_90, seen.interval_95
-        if seen.depth is not None and seen.sigma_log is not None:
-            usable = valid & np.isfinite(seen.depth) & np.isfinite(seen.sigma_log)
+        # Sigma is that of the depth after the filter over time, which recorded outputs carry alone.
+        steady = seen.depth if seen.steady_depth is None else seen.steady_depth
+        if steady is not None and seen.sigma_log is not None:
+            usable = valid & np.isfinite(steady) & np.isfinite(seen.sigma_log)
             if usable.any():
-                truth, depth = truth_m[usable], seen.depth[usable]
+                truth, depth = truth_m[usable], steady[usable]
                 aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
                 sigma_log = seen.sigma_log[usable]
                 self._coverage[ALIGNED].add(np.log(aligned / truth), sigma_log, intervals)
