@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +33,26 @@ class Workspace:
         return self.folder / "install" / "gam_depth_ros"
 
     def build(self, *options: str) -> None:
-        """Run ``colcon build``, with the ROS 2 of this environment underneath."""
+        """Run ``colcon build``."""
+        cmake = [f"-DPython3_EXECUTABLE={sys.executable}"]
+        cmake += [f"-DCMAKE_PROJECT_INCLUDE={self.repo}/gam_depth_msgs/cmake/ros_wheels.cmake"]
+        self._colcon("build", *options, "--cmake-args", *cmake)
+
+    def test(self) -> tuple[list[ET.Element], str]:
+        """Run ``colcon test``; return the test cases of gam_depth_ros and what colcon said."""
+        said = self._colcon("test", "--return-code-on-test-failure")
+        results = self.folder / "build/gam_depth_ros/pytest.xml"
+        return list(ET.parse(results).getroot().iter("testcase")), said
+
+    def _colcon(self, verb: str, *options: str) -> str:
+        """Run colcon, with the ROS 2 of this environment underneath."""
         env = dict(os.environ, AMENT_PREFIX_PATH=sys.prefix, CMAKE_PREFIX_PATH=sys.prefix)
         env.pop("PYTHONPATH", None)
-        command = [sys.executable, "-m", "colcon", "--log-base", "log", "build"]
-        command += ["--base-paths", str(self.repo), *options, "--cmake-args"]
-        command += [f"-DPython3_EXECUTABLE={sys.executable}"]
-        command += [f"-DCMAKE_PROJECT_INCLUDE={self.repo}/gam_depth_msgs/cmake/ros_wheels.cmake"]
+        command = [sys.executable, "-m", "colcon", "--log-base", "log", verb]
+        command += ["--base-paths", str(self.repo), *options]
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return done.stdout
 
     def run(self, command: str) -> str:
         """Run a shell command after the workspace's setup file, as on a robot."""
@@ -63,8 +75,8 @@ def copied(repo_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspac
 @pytest.fixture(scope="module")
 def symlinked(copied: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("symlinked"), copied.repo)
-    messages = "install/gam_depth_msgs"  # built once is enough
-    shutil.copytree(copied.folder / messages, workspace.folder / messages)
+    for messages in ("build/gam_depth_msgs", "install/gam_depth_msgs"):  # built once is enough
+        shutil.copytree(copied.folder / messages, workspace.folder / messages)
     workspace.build("--symlink-install", "--packages-select", "gam_depth_ros")
     return workspace
 
@@ -105,3 +117,10 @@ def test_the_command_line_answers_from_the_workspace(workspace):
 def test_a_symlinked_workspace_follows_the_sources(symlinked):
     config = symlinked.installed / "share/gam_depth_ros/config/fastdds_loopback.xml"
     assert config.resolve() == symlinked.repo / "config/fastdds_loopback.xml"
+
+
+def test_colcon_test_passes_in_both_workspaces(workspace):
+    cases, said = workspace.test()
+    assert "gam_depth_msgs" in said
+    assert len(cases) >= 7
+    assert not [case.get("name") for case in cases if len(case)]  # failures, errors, skips
