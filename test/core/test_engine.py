@@ -12,9 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import tiny_depth, tiny_labels, write_tiny_model
 
-from gam_depth_ros.core import engine as engine_module
+from gam_depth_ros.core import providers
 from gam_depth_ros.core.config import EngineConfig
-from gam_depth_ros.core.engine import EngineError, OnnxEngine, warn_if_not_as_asked
+from gam_depth_ros.core.engine import EngineError, OnnxEngine
 from gam_depth_ros.core.model_contract import check_outputs
 from gam_depth_ros.core.model_file import (
     DEFAULT_MODEL_NAME,
@@ -62,7 +62,7 @@ def test_what_is_in_use_is_reported(tmp_path):
 
 @pytest.mark.parametrize("name", ["cuda", "tensorrt", "openvino"])
 def test_an_unavailable_accelerator_is_skipped_with_a_loud_warning(tmp_path, caplog, name):
-    provider = engine_module.PROVIDERS[name]
+    provider = providers.PROVIDERS[name]
     if provider in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime has {provider}")
     with caplog.at_level(logging.WARNING):
@@ -97,7 +97,7 @@ def test_no_warning_when_the_cpu_was_asked_for(tmp_path, caplog):
 
 
 def test_a_lesser_accelerator_is_noticed(caplog):
-    warn_if_not_as_asked(
+    providers.warn_if_not_as_asked(
         ["TensorrtExecutionProvider", "CUDAExecutionProvider"], "CUDAExecutionProvider"
     )
     assert "TensorrtExecutionProvider was asked for but the network runs on CUDA" in caplog.text

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from gam_depth_ros.core.config import EngineConfig
 from gam_depth_ros.core.model_contract import check_outputs, check_signature
@@ -23,14 +22,13 @@ from gam_depth_ros.core.model_spec import (
     ModelSpec,
     NetworkOutput,
 )
+from gam_depth_ros.core.providers import (
+    CPU,
+    PROVIDERS,
+    provider_in_use,
+    warn_if_not_as_asked,
+)
 
-CPU = "CPUExecutionProvider"
-PROVIDERS = {
-    "tensorrt": "TensorrtExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": CPU,
-}
 _INT8_OPERATORS = {
     "QuantizeLinear",
     "DynamicQuantizeLinear",
@@ -75,6 +73,9 @@ class Engine(Protocol):
     def run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run the network on a 1×h×w×3 uint8 RGB batch."""
 
+    def interrupt(self) -> None:
+        """Make the inference that runs, if any, fail; may be called from another thread."""
+
 
 class OnnxEngine:
     """The network run by ONNX Runtime.
@@ -96,6 +97,7 @@ class OnnxEngine:
         asked = _provider_names(config.providers)
         self._file = read_model_file(path)
         self._config = config
+        self._running: onnxruntime.RunOptions | None = None
         self._session = _create_session(self._file, config, asked)
         self._spec = _read_spec(self._session, self._file.path)
         try:
@@ -104,13 +106,19 @@ class OnnxEngine:
             self._warm_up()
         except ModelContractError as error:
             raise ModelContractError(f"model file {self._file.path}: {error}") from error
-        self._provider = _provider_in_use(self._session)
+        self._provider = provider_in_use(self._session)
         warn_if_not_as_asked(asked, self._provider)
 
     @property
     def spec(self) -> ModelSpec:
         """The model's contract."""
         return self._spec
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the file leaves height and width of the input open."""
+        sides = self._session.get_inputs()[0].shape[1:3]
+        return not any(isinstance(side, int) for side in sides)
 
     @property
     def sha256(self) -> str:
@@ -160,18 +168,31 @@ class OnnxEngine:
         Raises:
             EngineError: a batch of another shape or type, or ONNX Runtime failed.
         """
-        expected = (1, *self._spec.input_size_hw, 3)
-        if batch.shape != expected or batch.dtype != np.uint8:
-            raise EngineError(
-                f"engine: got a batch {batch.shape} {batch.dtype}, expected {expected} uint8; "
-                "use preprocessing.prepare"
-            )
+        check_batch(batch, self._spec.input_size_hw)
+        return self.infer(batch)
+
+    def infer(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
+        """Run the network on a batch of any size; ONNX Runtime refuses what it cannot take."""
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4  # what fails is raised and said once, by whoever called
+        self._running = options
+        feeds = {INPUT_NAME: np.ascontiguousarray(batch)}
         try:
-            values = self._session.run(self._outputs, {INPUT_NAME: np.ascontiguousarray(batch)})
+            values = self._session.run(self._outputs, feeds, options)
         except Exception as error:  # ONNX Runtime's own classes share no other base
             raise EngineError(f"engine: got '{one_line(error)}' while running the model") from error
+        finally:
+            self._running = None
         arrays = {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
         return NetworkOutput(**arrays)
+
+    def interrupt(self) -> None:
+        """Make the inference that runs, if any, fail; the next one runs as ever.
+
+        ONNX Runtime looks at the flag between two operators: one that never returns goes on.
+        """
+        if (running := self._running) is not None:
+            running.terminate = True
 
     def _warm_up(self) -> None:
         """Run on a ramp from black to white, at least once, and check the result."""
@@ -181,6 +202,16 @@ class OnnxEngine:
         for _ in range(max(1, self._config.warmup_runs)):
             output = self.run(batch)
         check_outputs(output, self._spec)
+
+
+def check_batch(batch: npt.NDArray[np.uint8], size_hw: tuple[int, int]) -> None:
+    """Raise EngineError for a batch that is not one uint8 RGB picture of a size."""
+    expected = (1, *size_hw, 3)
+    if batch.shape != expected or batch.dtype != np.uint8:
+        raise EngineError(
+            f"engine: got a batch {batch.shape} {batch.dtype}, expected {expected} uint8; "
+            "use preprocessing.prepare"
+        )
 
 
 def _provider_names(short_names: tuple[str, ...]) -> list[str]:
@@ -242,32 +273,6 @@ def _read_spec(session: onnxruntime.InferenceSession, path: Path) -> ModelSpec:
         return ModelSpec.from_json(text)
     except ModelContractError as error:
         raise ModelContractError(f"model file {path}: {error}") from error
-
-
-def _provider_in_use(session: Any) -> str:
-    """Return the provider most of the graph was assigned to, not merely the first registered."""
-    registered: list[str] = session.get_providers()
-    nodes = dict.fromkeys(registered, 0)
-    try:
-        for part in session.get_provider_graph_assignment_info():
-            nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
-    except (AttributeError, RuntimeError, Fail):
-        return registered[0]  # older releases do not tell: the order of registration has to do
-    best = max(nodes, key=nodes.__getitem__)
-    return best if nodes[best] else registered[0]
-
-
-def warn_if_not_as_asked(asked: list[str], in_use: str) -> None:
-    """Log a warning when an accelerator was asked for first and something else runs the network."""
-    if asked[0] != in_use:
-        _log.warning(
-            "%s was asked for but the network runs on %s%s",
-            asked[0],
-            in_use,
-            ": expect it to be many times slower; check drivers and the onnxruntime build"
-            if in_use == CPU
-            else "",
-        )
 
 
 def one_line(error: Exception) -> str:
