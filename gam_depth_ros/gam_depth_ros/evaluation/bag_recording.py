@@ -33,6 +33,14 @@ LOOP_NS = NANOSECONDS
 Scalar = TypeVar("Scalar", np.float32, np.uint8)
 
 
+def _chosen(bag: Bag, wished: Topics) -> Topics:
+    """Choose topics; where none will do, what is wrong with the bag may be why."""
+    try:
+        return choose_topics(bag, wished)
+    except BagError as error:
+        raise BagError("; ".join((str(error), *bag.problems))) from error
+
+
 @dataclass(frozen=True)
 class _Held:
     """A message that waits: the image itself, or something that may belong to one."""
@@ -59,7 +67,7 @@ class BagRecording:
     def __init__(self, bag: Bag, wished: Topics, pairing_slop_s: float) -> None:
         self.bag = bag
         self.path = bag.path
-        self.chosen = choose_topics(bag, wished)
+        self.chosen = _chosen(bag, wished)
         self.topics = self.chosen.as_dict()
         self.stats = RecordingStats()
         self.frame_count = bag.topics[self.chosen.image or ""].count

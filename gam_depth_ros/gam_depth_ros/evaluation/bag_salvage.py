@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-import sys
 from collections.abc import Callable, Collection, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from rosbags.rosbag1.reader import Header, decompressors, normalize, read_bytes, read_uint32
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, read_string
+from rosbags.rosbag2.storage_mcap import read_string
 from rosbags.typesys.msg import normalize_msgtype
 
 from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError, RawMessage, StoredTopic
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from gam_depth_ros.evaluation.bag_limits import (
+    MAX_MESSAGE_BYTES,
+    BagLimitError,
+    check_message,
+    check_schema,
+    unpack_chunk,
+)
 
 MCAP_SCHEMA, MCAP_CHANNEL, MCAP_MESSAGE, MCAP_CHUNK = 0x03, 0x04, 0x05, 0x06
 BAG1_CHUNK, BAG1_CONNECTION, BAG1_MESSAGE = 0x05, 0x07, 0x02
@@ -72,17 +73,25 @@ def _walk_mcap(path: Path, topics: dict[int, StoredTopic]) -> Iterator[tuple[int
 
 
 def _walk_mcap_records(
-    file: BinaryIO, schemas: dict[int, tuple[str, str]], topics: dict[int, StoredTopic]
+    file: BinaryIO,
+    schemas: dict[int, tuple[str, str]],
+    topics: dict[int, StoredTopic],
+    *,
+    in_chunk: bool = False,
 ) -> Iterator[tuple[int, int, bytes]]:
     while len(head := file.read(9)) == 9:
         kind, size = struct.unpack("<BQ", head)
-        body = file.read(size) if kind <= MCAP_CHUNK else b""
+        here = min(size, _left_of(file))  # less than the size where the file breaks off
         if kind > MCAP_CHUNK:
-            file.seek(size, 1)
+            file.seek(here, 1)
             continue
+        body = file.read(here)
         try:
+            if kind == MCAP_CHUNK and in_chunk:
+                continue  # chunks do not nest: unpacking would have no end
             if kind == MCAP_CHUNK:
-                yield from _walk_mcap_records(BytesIO(_mcap_chunk(body)), schemas, topics)
+                records = BytesIO(_mcap_chunk(body))
+                yield from _walk_mcap_records(records, schemas, topics, in_chunk=True)
             elif len(body) < size:
                 return
             elif kind == MCAP_SCHEMA:
@@ -95,6 +104,7 @@ def _walk_mcap_records(
                 number, schema = struct.unpack("<HH", record.read(4))
                 topics[number] = StoredTopic(read_string(record), *schemas.get(schema, ("", "")))
             elif kind == MCAP_MESSAGE:
+                check_message(size)
                 number, _, bag_time_ns = struct.unpack_from("<HIQ", body)
                 yield number, bag_time_ns, body[22:]
         except DAMAGE:
@@ -108,13 +118,15 @@ def _mcap_chunk(body: bytes) -> bytes:
     compression = read_string(record)
     record.read(8)
     data = record.read()
-    if compression == "":
-        return data
-    if compression == "zstd":
-        # Gives what there is of a stream that breaks off.
-        return bytes(zstd.ZstdDecompressor().decompress(data))
-    whole: bytes = DECOMPRESSORS[compression](data, size)
-    return whole
+    return data if compression == "" else unpack_chunk(data, compression, size)
+
+
+def _left_of(file: BinaryIO) -> int:
+    """Return how many bytes stand between here and the end."""
+    at = file.tell()
+    end = file.seek(0, 2)
+    file.seek(at)
+    return end - at
 
 
 def _walk_sqlite3(path: Path, topics: dict[int, StoredTopic]) -> Iterator[tuple[int, int, bytes]]:
@@ -122,14 +134,16 @@ def _walk_sqlite3(path: Path, topics: dict[int, StoredTopic]) -> Iterator[tuple[
     try:
         # Without this SQLite refuses a file that is shorter than its header says.
         connection.execute("PRAGMA writable_schema=ON")
+        check_schema(connection)
         for number, name, msgtype in connection.execute("SELECT id, name, type FROM topics"):
             topics[number] = StoredTopic(name, msgtype)
         # SQLite keeps any type in any column: of a damaged row, only the types tell.
         yield from connection.execute(
             "SELECT topic_id, timestamp, data FROM messages WHERE typeof(topic_id) = 'integer' "
-            "AND typeof(timestamp) = 'integer' AND typeof(data) = 'blob' ORDER BY id"
+            "AND typeof(timestamp) = 'integer' AND typeof(data) = 'blob' "
+            f"AND length(data) <= {MAX_MESSAGE_BYTES} ORDER BY id"
         )
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, BagLimitError):
         return
     finally:
         connection.close()
@@ -143,17 +157,19 @@ def _walk_bag1(path: Path, topics: dict[int, StoredTopic]) -> Iterator[tuple[int
 
 
 def _walk_bag1_records(
-    file: BinaryIO, topics: dict[int, StoredTopic]
+    file: BinaryIO, topics: dict[int, StoredTopic], *, in_chunk: bool = False
 ) -> Iterator[tuple[int, int, bytes]]:
     while True:
         try:
             header = Header.read(file)
             kind = header.get_uint8("op")
             size = read_uint32(file)
+            if kind == BAG1_CHUNK and in_chunk:
+                return  # chunks do not nest: unpacking would have no end
             if kind == BAG1_CHUNK:
                 # A chunk that breaks off still has whole messages when it is not compressed.
                 data = decompressors[header.get_string("compression")](file.read(size))
-                yield from _walk_bag1_records(BytesIO(data), topics)
+                yield from _walk_bag1_records(BytesIO(data), topics, in_chunk=True)
                 continue
             data = read_bytes(file, size)
             if kind == BAG1_CONNECTION:

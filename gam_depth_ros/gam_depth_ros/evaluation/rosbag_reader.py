@@ -9,10 +9,12 @@ from typing import Any, Protocol
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
-from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError, RawMessage, StoredTopic
+from gam_depth_ros.evaluation.bag_definitions import types_of
+from gam_depth_ros.evaluation.bag_limits import check_message
 from gam_depth_ros.evaluation.bag_salvage import salvage
 from gam_depth_ros.evaluation.ros_types import CUSTOM_DEFINITIONS, ros2_types
 
@@ -61,6 +63,7 @@ class IntactStorage:
                 if not isinstance(bag_time_ns, int):
                     self.problem = "got rows with a receive time that is no number, left them out"
                     continue
+                check_message(len(data))
                 yield RawMessage(connection.topic, connection.msgtype, bag_time_ns, bytes(data))
         except DAMAGE as error:
             self.problem = f"got a damaged bag ({_one_line(error)}), read it up to there"
@@ -146,12 +149,12 @@ def _types_of(topic: str, msgtype: str, definition: str) -> Typestore:
 
 def _register(store: Typestore, topic: str, msgtype: str, definition: str) -> None:
     """Add what a definition defines to the types that are known; raises BagError."""
+    types = types_of(topic, msgtype, definition, store.fielddefs)
     try:
-        types = get_types_from_msg(definition, msgtype)
-        store.register({name: t for name, t in types.items() if name not in store.fielddefs})
-    except TypesysError as error:
+        store.register(types)
+    except DAMAGE as error:
         raise BagError(
-            f"{topic}: got the unknown type {msgtype} with an unreadable definition "
+            f"{topic}: got the unknown type {msgtype} with an unusable definition "
             f"({_one_line(error)}), expected a known type; choose another topic"
         ) from error
 
@@ -187,6 +190,8 @@ def _open_directory(path: Path) -> Bag:
             note = f"got a bag that does not open whole ({_one_line(error)}), read file by file"
     files = _storage_files(path)
     if not files:
+        if (path / "metadata.yaml").exists():
+            raise BagError(f"{path}: {note}, but there are no .mcap or .db3 files in it")
         raise BagError(f"{path}: got a directory without .mcap or .db3 files, expected {BAG_KINDS}")
     return Bag(path, [_open_file(file) for file in files], is_ros1=False, note=note)
 

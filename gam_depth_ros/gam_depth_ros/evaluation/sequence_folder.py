@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
-from gam_depth_ros.core.image_codec import decode_depth
+from gam_depth_ros.core.image_codec import ImageError, decode_depth, decode_picture
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_writer import OutMessage
 from gam_depth_ros.evaluation.image_messages import input_messages
@@ -32,6 +32,7 @@ FRAME_ID = "camera_color_optical_frame"
 DEFAULT_INTERVAL_S = 0.1
 START_S = 1.0
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_PICTURE_BYTES = 2**28
 
 Image = TypeVar("Image")
 
@@ -238,10 +239,12 @@ def _read_color(path: Path, name: str) -> npt.NDArray[np.uint8]:
 
 
 def _imread(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
-    """Read a picture; None where there is none, or none that OpenCV would open."""
+    """Read a picture; None where there is none, or none of a size and kind that may be decoded."""
     try:
-        return cv2.imread(str(file), flags) if file.exists() else None
-    except cv2.error:  # a header that claims gigabytes
+        if not file.is_file() or file.stat().st_size > MAX_PICTURE_BYTES:
+            return None
+        return decode_picture(file.read_bytes(), flags)
+    except (ImageError, OSError):
         return None
 
 
