@@ -109,6 +109,19 @@ def _undo_inverse_depth(
     return clean_metres(depth_m)
 
 
+def decode_picture(data: PixelData, flags: int) -> npt.NDArray[Any]:
+    """Decode the bytes of a JPEG or PNG file as OpenCV's ``imdecode`` would, but for its bounds.
+
+    Args:
+        data: The file's bytes.
+        flags: ``cv2.IMREAD_COLOR``, ``cv2.IMREAD_UNCHANGED``, ...
+
+    Raises:
+        ImageError: not JPEG or PNG, too large, truncated or corrupt.
+    """
+    return _decompress(as_bytes(data), flags)
+
+
 def _decompress(content: memoryview, flags: int) -> npt.NDArray[Any]:
     """Check the header and the end of a JPEG or PNG, then decode it."""
     data = np.frombuffer(content, np.uint8)

@@ -11,7 +11,11 @@ from gam_depth_ros.core.color_codec import (
     decode_mono,
     encode_confidence,
 )
-from gam_depth_ros.core.compressed_codec import decode_compressed_color, decode_compressed_depth
+from gam_depth_ros.core.compressed_codec import (
+    decode_compressed_color,
+    decode_compressed_depth,
+    decode_picture,
+)
 from gam_depth_ros.core.depth_codec import (
     DEPTH_ENCODINGS,
     OUTPUT_DEPTH_ENCODINGS,
@@ -33,6 +37,7 @@ __all__ = [
     "decode_compressed_depth",
     "decode_depth",
     "decode_mono",
+    "decode_picture",
     "encode_confidence",
     "encode_depth",
 ]

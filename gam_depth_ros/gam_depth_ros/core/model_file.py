@@ -1,7 +1,8 @@
 """Find, read and look over a model file before ONNX Runtime sees it.
 
 The file's protobuf is walked, without the onnx package, for what has to be known first: whether it
-is whole, whether it points to weights in other files, and which operators and number types it has.
+is whole, whether it points to other files or brings code along, and which operators and number
+types it has. Where two readers of protobuf could see different things, the file is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ MODEL_ENVIRONMENT_VARIABLE = "GAM_DEPTH_MODEL"
 DEFAULT_MODEL_NAME = "gam-depth-r18.onnx"
 MAX_MODEL_BYTES = 2**31 - 1  # protobuf's own limit
 _MAX_NESTING = 32
+_MAX_KEY = 2**32 - 1  # beyond, other readers of protobuf cut the number and see another field
+_FOREIGN_OPERATORS = frozenset({"ATen", "EPContext", "PyOp", "PythonOp", "PythonOpGrad"})
+"""Operators that run Python, or load a compiled engine from a path that the model names."""
 
 # message -> field number -> message in that field (onnx.proto); other fields are skipped.
 _SUBMESSAGES: dict[str, dict[int, str]] = {
@@ -86,7 +90,7 @@ def read_model_file(path: str | Path) -> ModelFile:
 
     Raises:
         ModelContractError: missing, unreadable, empty, larger than 2 GiB, truncated, not ONNX, or
-            with weights in other files.
+            with weights in other files, or with operators that bring code along.
     """
     path = Path(path)
     try:
@@ -120,6 +124,12 @@ def read_model_file(path: str | Path) -> ModelFile:
             f"model file {path}: got no operators, expected an ONNX graph; the file is truncated "
             "or not ONNX, fetch or export it again"
         )
+    foreign = sorted(_FOREIGN_OPERATORS & model.operators.keys())
+    if foreign:
+        raise ModelContractError(
+            f"model file {path}: got the operator {foreign[0]}, expected operators of ONNX alone: "
+            "this one loads or runs what lies outside the file; export the model again"
+        )
     return model
 
 
@@ -134,7 +144,8 @@ def _look_over(message: memoryview, kind: str, found: ModelFile, nesting: int = 
     children = _SUBMESSAGES[kind]
     for number, value in _fields(message):
         if kind == "tensor":
-            external = number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value == 1)
+            # Whatever is not 0 may be cut to 1 by another reader.
+            external = number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0)
             if external:
                 raise ModelContractError(
                     f"model file {found.path}: got weights stored in another file, expected one "
@@ -155,6 +166,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
+        if key > _MAX_KEY:
+            raise _MalformedError(f"the field number {key >> 3}")
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, at = _varint(message, at)

@@ -36,6 +36,7 @@ FORMAT_VERSION = 1
 INPUT_NAME = "image"
 REQUIRED_OUTPUTS = ("depth", "sigma", "label", "label_confidence")
 OPTIONAL_OUTPUTS = ("features",)
+MAX_INPUT_SIDE_PX = 8192  # a file cannot ask for more than this at warm-up
 
 
 class ModelContractError(ValueError):
@@ -124,7 +125,7 @@ class ModelSpec:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's own
             raise ModelContractError(
                 f"model spec: got text that is not JSON ({error}), expected the JSON written by "
                 "`gam-depth-train export`; export the model again"
@@ -151,7 +152,7 @@ class ModelSpec:
 
 def _spec_from(data: dict[str, Any]) -> ModelSpec:
     height, width = (int(value) for value in data["input_size_hw"])
-    if height <= 0 or width <= 0:
+    if not (0 < height <= MAX_INPUT_SIDE_PX and 0 < width <= MAX_INPUT_SIDE_PX):
         raise ValueError(f"input size {height}x{width}")
     outputs = tuple(str(name) for name in data["outputs"])
     if not set(REQUIRED_OUTPUTS) <= set(outputs):
