@@ -18,9 +18,12 @@ from std_msgs.msg import Header
 
 from gam_depth_ros import messages, qos, topics
 from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
+from gam_depth_ros.core.odometry import Odometry, OdometryError
 from gam_depth_ros.core.registration import Registrar, RegistrationError
+from gam_depth_ros.core.transforms import TransformError, TransformTree
 from gam_depth_ros.diagnostics import Health, transport_warning
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.outputs import INTERFACES
@@ -87,7 +90,9 @@ class Inputs:
         self._anybody_wants = anybody_wants
         self._once = Throttle(float("inf"))
         self._images_unstamped = False
-        self.registrar = Registrar(config.pipeline.registration)
+        self._transforms = TransformTree()
+        self._registrar = Registrar(config.pipeline.registration, self._transforms)
+        self._odometry = Odometry(config.pipeline.odometry, self._transforms)
         self.camera = Calibration(config.image_rectified)
         self.reference_camera = Calibration(config.image_rectified)
         raw = config.image_transport == "raw"
@@ -98,6 +103,7 @@ class Inputs:
             (topics.REFERENCE_DEPTH, self._on_reference),
             (topics.REFERENCE_CAMERA_INFO, self._on_reference_info),
             (topics.TF_STATIC, self._on_transforms),
+            (topics.ODOMETRY, self._on_odometry),
         )
         self._subscriptions = [
             self._subscribe(row, callback)
@@ -123,7 +129,12 @@ class Inputs:
                 f"expected {width}x{height} like the image; ignored, publish the camera_info "
                 "that belongs to this image"
             )
-        return self._registered(self._named(frame))
+        return self._registered(self._posed(self._named(frame)))
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Take over changed settings."""
+        self._registrar.configure(config.registration)
+        self._odometry.configure(config.odometry)
 
     def waiting_for(self) -> str:
         """Name what has not arrived yet; empty when nothing is missing."""
@@ -181,9 +192,15 @@ class Inputs:
         for entry in message.transforms:
             pose = messages.to_extrinsics(entry.transform)
             try:
-                self.registrar.add_transform(entry.header.frame_id, entry.child_frame_id, pose)
-            except RegistrationError as error:
+                self._transforms.add(entry.header.frame_id, entry.child_frame_id, pose)
+            except TransformError as error:
                 self.say(f"{error}; ignored")
+
+    def _on_odometry(self, message: Any) -> None:
+        try:
+            self._odometry.add(messages.to_pose(message))
+        except OdometryError as error:
+            self.say(str(error))
 
     def _calibrate(self, camera: Calibration, info: CameraInfo, whose: str) -> None:
         try:
@@ -203,10 +220,19 @@ class Inputs:
         )
         return replace(frame, frame_id=frame_id)
 
+    def _posed(self, frame: Frame) -> Frame:
+        """Return the frame with the camera's pose, where odometry tells it."""
+        try:
+            pose = self._odometry.odom_T_camera(frame.stamp_ns, frame.frame_id)
+        except OdometryError as error:
+            self._say_once(str(error))
+            return frame
+        return frame if pose is None else replace(frame, odom_T_camera=pose)
+
     def _registered(self, frame: Frame) -> Frame:
         """Return the frame with its reference in its pixels, or without it and one line said."""
         try:
-            return replace(frame, reference=self.registrar.register(frame))
+            return replace(frame, reference=self._registrar.register(frame))
         except RegistrationError as error:
             self.say(str(error))
             return replace(frame, reference=None)

@@ -2,7 +2,7 @@
 
 ``gam_depth_msgs`` and ``vision_msgs`` are optional: where they are missing, ``ScaleStatus``,
 ``PerceptionStatus``, ``ResetScale`` and ``LabelInfo`` are None and their topics are off. So is
-``/tf_static`` without ``tf2_msgs``.
+``/tf_static`` without ``tf2_msgs``, and ``odometry`` without ``nav_msgs``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from gam_depth_ros.core.image_codec import (
     encode_depth,
 )
 from gam_depth_ros.core.labels import LabelSet
-from gam_depth_ros.core.registration import Extrinsics
+from gam_depth_ros.core.odometry import Pose
+from gam_depth_ros.core.transforms import Extrinsics
 from gam_depth_ros.diagnostics import Snapshot
 from gam_depth_ros.stopwatch import LATENCY
 
@@ -37,6 +38,7 @@ ResetScale: Any = None
 LabelInfo: Any = None
 VisionClass: Any = None
 TFMessage: Any = None
+Odometry: Any = None
 with contextlib.suppress(ImportError):
     from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus
     from gam_depth_msgs.srv import ResetScale  # noqa: F401
@@ -44,6 +46,8 @@ with contextlib.suppress(ImportError):
     from vision_msgs.msg import LabelInfo, VisionClass
 with contextlib.suppress(ImportError):
     from tf2_msgs.msg import TFMessage  # noqa: F401
+with contextlib.suppress(ImportError):
+    from nav_msgs.msg import Odometry  # noqa: F401
 
 NS_PER_S = 1_000_000_000
 _FIELD_TYPES = {"f": PointField.FLOAT32, "u1": PointField.UINT8, "u4": PointField.FLOAT32}
@@ -132,6 +136,18 @@ def to_extrinsics(transform: Any) -> Extrinsics:
     """Read a geometry_msgs/Transform: the pose of its child frame in its parent."""
     at, turn = transform.translation, transform.rotation
     return Extrinsics((at.x, at.y, at.z), (turn.x, turn.y, turn.z, turn.w))
+
+
+def to_pose(message: Any) -> Pose:
+    """Read a nav_msgs/Odometry; its twist and covariances are not used."""
+    held = message.pose.pose
+    at, turn = held.position, held.orientation
+    return Pose(
+        stamp_ns(message.header),
+        message.header.frame_id,
+        message.child_frame_id,
+        Extrinsics((at.x, at.y, at.z), (turn.x, turn.y, turn.z, turn.w)),
+    )
 
 
 def restamped(info: CameraInfo, head: Header) -> CameraInfo:

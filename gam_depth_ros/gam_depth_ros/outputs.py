@@ -29,6 +29,7 @@ INTERFACES: dict[str, Any] = {
     "gam_depth_msgs/srv/ResetScale": messages.ResetScale,
     "vision_msgs/msg/LabelInfo": messages.LabelInfo,
     "tf2_msgs/msg/TFMessage": messages.TFMessage,
+    "nav_msgs/msg/Odometry": messages.Odometry,
 }
 
 

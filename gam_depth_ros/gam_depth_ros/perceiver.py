@@ -112,7 +112,7 @@ class Perceiver:
         if self._intake is not None:
             self._intake.wait_s = config.pairing_wait_s
         if self._inputs is not None:
-            self._inputs.registrar.configure(config.pipeline.registration)
+            self._inputs.configure(config.pipeline)
         self._pipeline.configure(config.pipeline)
 
     def waiting_for(self) -> str:

@@ -65,11 +65,27 @@ REFERENCE_CAMERA_INFO = Topic(
 TF_STATIC = Topic(
     "/tf_static",
     "tf2_msgs/msg/TFMessage",
-    "Where the depth camera stands, for reference depth in another frame than the image. Off where "
-    "tf2_msgs is not installed.",
+    "Where the depth camera stands, for reference depth in another frame than the image, and where "
+    "the camera stands on what `odometry` moves. Off where tf2_msgs is not installed.",
     LATCHED,
 )
-INPUTS = (IMAGE, IMAGE_COMPRESSED, CAMERA_INFO, REFERENCE_DEPTH, REFERENCE_CAMERA_INFO, TF_STATIC)
+ODOMETRY = Topic(
+    "odometry",
+    "nav_msgs/msg/Odometry",
+    "Optional pose of the robot, or of the camera itself: the filter over time then goes by it "
+    "instead of optical flow. Where its child_frame_id is not the image's frame, the camera's "
+    "place comes from `/tf_static`. Off where nav_msgs is not installed.",
+    SENSOR_DATA,
+)
+INPUTS = (
+    IMAGE,
+    IMAGE_COMPRESSED,
+    CAMERA_INFO,
+    REFERENCE_DEPTH,
+    REFERENCE_CAMERA_INFO,
+    TF_STATIC,
+    ODOMETRY,
+)
 
 DEPTH = Topic(
     "~/depth/image",

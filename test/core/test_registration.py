@@ -10,12 +10,8 @@ from hypothesis import strategies as st
 from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import RegistrationConfig
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
-from gam_depth_ros.core.registration import (
-    Extrinsics,
-    Registrar,
-    RegistrationError,
-    register_depth,
-)
+from gam_depth_ros.core.registration import Registrar, RegistrationError, register_depth
+from gam_depth_ros.core.transforms import Extrinsics, TransformError, TransformTree
 
 SIZE_HW = (48, 64)
 CAMERA = Intrinsics(64, 48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
@@ -163,13 +159,14 @@ def test_parameters_register_every_reference_whatever_its_frame_says():
 
 
 def test_static_transforms_are_chained_over_the_common_ancestor():
-    registrar = Registrar(RegistrationConfig())
-    registrar.add_transform("base", "link", Extrinsics((5.0, 6.0, 7.0)))
+    transforms = TransformTree()
+    registrar = Registrar(RegistrationConfig(), transforms)
+    transforms.add("base", "link", Extrinsics((5.0, 6.0, 7.0)))
     # The colour camera looks along the link's x axis (REP-103), 0.03 m to its left.
     optical = (-0.5, 0.5, -0.5, 0.5)
-    registrar.add_transform("link", "color_link", Extrinsics((0.0, 0.03, 0.0)))
-    registrar.add_transform("color_link", COLOR, Extrinsics(rotation_xyzw=optical))
-    registrar.add_transform("link", DEPTH, Extrinsics((0.0, 0.07, 0.0), optical))
+    transforms.add("link", "color_link", Extrinsics((0.0, 0.03, 0.0)))
+    transforms.add("color_link", COLOR, Extrinsics(rotation_xyzw=optical))
+    transforms.add("link", DEPTH, Extrinsics((0.0, 0.07, 0.0), optical))
     registered = registrar.register(frame(flat(2.0)))
     # The depth camera is 0.04 m farther left: one pixel at 2 m.
     np.testing.assert_allclose(registered.depth_m[:, :-1], 2.0, rtol=1e-6)
@@ -185,10 +182,11 @@ def test_depth_in_the_images_frame_but_another_size_is_resampled():
 
 
 def test_what_cannot_be_registered_is_refused_in_one_line():
-    registrar = Registrar(RegistrationConfig())
+    transforms = TransformTree()
+    registrar = Registrar(RegistrationConfig(), transforms)
     with pytest.raises(RegistrationError, match=f"'{DEPTH}' and no transform .* '{COLOR}'"):
         registrar.register(frame(flat(2.0)))
-    registrar.add_transform(COLOR, DEPTH, Extrinsics())
+    transforms.add(COLOR, DEPTH, Extrinsics())
     with pytest.raises(RegistrationError, match="without reference_depth/camera_info, expected"):
         registrar.register(frame(flat(2.0), depth_camera=None))
     with pytest.raises(RegistrationError, match="without camera_info, expected"):
@@ -203,9 +201,10 @@ def test_registration_that_is_off_hands_the_reference_on_as_it_is():
 
 
 def test_a_loop_of_transforms_does_not_hang():
-    registrar = Registrar(RegistrationConfig())
-    registrar.add_transform("a", DEPTH, Extrinsics())
-    registrar.add_transform(DEPTH, "a", Extrinsics())
+    transforms = TransformTree()
+    registrar = Registrar(RegistrationConfig(), transforms)
+    transforms.add("a", DEPTH, Extrinsics())
+    transforms.add(DEPTH, "a", Extrinsics())
     with pytest.raises(RegistrationError, match="no transform"):
         registrar.register(frame(flat(2.0)))
 
@@ -219,10 +218,11 @@ def test_a_loop_of_transforms_does_not_hang():
     ],
 )
 def test_a_transform_that_is_none_is_refused_and_the_former_kept(nonsense):
-    registrar = Registrar(RegistrationConfig())
-    registrar.add_transform(COLOR, DEPTH, Extrinsics())
-    with pytest.raises(RegistrationError, match=f"from '{DEPTH}' to '{COLOR}': got translation"):
-        registrar.add_transform(COLOR, DEPTH, nonsense)
+    transforms = TransformTree()
+    registrar = Registrar(RegistrationConfig(), transforms)
+    transforms.add(COLOR, DEPTH, Extrinsics())
+    with pytest.raises(TransformError, match=f"from '{DEPTH}' to '{COLOR}': got translation"):
+        transforms.add(COLOR, DEPTH, nonsense)
     np.testing.assert_array_equal(registrar.register(frame(flat(2.0))).depth_m, 2.0)
 
 

@@ -49,6 +49,7 @@ ROS = {
     "launch_ros",
     "lifecycle_msgs",
     "nav_msgs",
+    "nav_msgs",
     "rcl_interfaces",
     "rclpy",
     "rosgraph_msgs",

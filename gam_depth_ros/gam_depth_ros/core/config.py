@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.health_config import HealthConfig
+from gam_depth_ros.core.odometry_config import OdometryConfig
 from gam_depth_ros.core.registration_config import RegistrationConfig
 from gam_depth_ros.core.scale_config import ScaleConfig
 from gam_depth_ros.core.setting import in_order, setting, validate
@@ -19,6 +20,7 @@ __all__ = [
     "EngineConfig",
     "FusionConfig",
     "HealthConfig",
+    "OdometryConfig",
     "PipelineConfig",
     "RegistrationConfig",
     "ScaleConfig",
@@ -57,6 +59,7 @@ class PipelineConfig:
     uncertainty: UncertaintyConfig = field(default_factory=UncertaintyConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    odometry: OdometryConfig = field(default_factory=OdometryConfig)
     pairing_slop_s: float = setting(
         0.02,
         "Largest difference of stamps between an image and its reference depth, seconds.",

@@ -8,7 +8,7 @@ z-buffer). Where nothing lands is NaN: nothing is filled in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -19,43 +19,17 @@ from gam_depth_ros.core.camera import CameraError, Intrinsics
 from gam_depth_ros.core.config import RegistrationConfig
 from gam_depth_ros.core.distortion import field_radius_sq, project
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
+from gam_depth_ros.core.transforms import Extrinsics, TransformTree
 
 _CACHED_PAIRS = 4
 _NEAREST_M = 1e-3
 _SEEN_MARGIN = 1.02
 # Pixels of the colour image per depth pixel up to which neighbours still close up.
 _DENSE_ENOUGH = 1.05
-_MOST_HOPS = 64
 
 
 class RegistrationError(ValueError):
     """A reference cannot be brought into the image. One line: got, expected, remedy."""
-
-
-@dataclass(frozen=True)
-class Extrinsics:
-    """A rigid motion ``target_T_source``: p_target = R p_source + t.
-
-    Attributes:
-        translation_m: Position of the source's origin in the target frame, metres.
-        rotation_xyzw: Orientation of the source in the target frame, unit quaternion.
-    """
-
-    translation_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    rotation_xyzw: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
-
-    def matrix(self) -> npt.NDArray[np.float64]:
-        """Return the 4×4 float64 homogeneous matrix; the quaternion is normalised first."""
-        norm = math.sqrt(sum(value**2 for value in self.rotation_xyzw))
-        x, y, z, w = (value / norm for value in self.rotation_xyzw)
-        matrix = np.eye(4)
-        matrix[:3, :3] = [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-        matrix[:3, 3] = self.translation_m
-        return matrix
 
 
 def register_depth(
@@ -112,36 +86,20 @@ def register_depth(
 
 
 class Registrar:
-    """Decides whether a reference needs to be registered, knows the transforms, and does it.
+    """Decides whether a reference needs to be registered, and does it.
 
     Args:
         config: Settings.
+        transforms: Where the cameras stand.
     """
 
-    def __init__(self, config: RegistrationConfig) -> None:
+    def __init__(self, config: RegistrationConfig, transforms: TransformTree | None = None) -> None:
         self._config = config
-        self._parents: dict[str, tuple[str, npt.NDArray[np.float64]]] = {}
+        self._transforms = transforms or TransformTree()
 
     def configure(self, config: RegistrationConfig) -> None:
         """Take over changed settings, keeping the transforms."""
         self._config = config
-
-    def add_transform(self, parent: str, child: str, parent_T_child: Extrinsics) -> None:  # noqa: N803
-        """Learn a static transform: the pose of the frame ``child`` in ``parent``.
-
-        Raises:
-            RegistrationError: it holds no rigid motion; one line.
-        """
-        numbers = (*parent_T_child.translation_m, *parent_T_child.rotation_xyzw)
-        if not (all(map(math.isfinite, numbers)) and any(parent_T_child.rotation_xyzw)):
-            raise RegistrationError(
-                f"transform from '{child}' to '{parent}': got translation "
-                f"{list(parent_T_child.translation_m)} and quaternion "
-                f"{list(parent_T_child.rotation_xyzw)}, expected finite numbers and a rotation; "
-                "check who publishes it on /tf_static"
-            )
-        # A new dictionary: another thread may be walking the old one.
-        self._parents = {**self._parents, child: (parent, parent_T_child.matrix())}
 
     def register(self, frame: Frame) -> ReferenceDepth | None:
         """Return a frame's reference in the image's pixels; as it is if it is there already.
@@ -174,13 +132,9 @@ class Registrar:
 
     def _color_T_depth(self, color: str, depth: str) -> npt.NDArray[np.float64]:  # noqa: N802
         """Return the pose of the depth frame in the colour frame from the static transforms."""
-        if color == depth:
-            return np.eye(4)
-        parents = self._parents
-        color_chain, depth_chain = _chain(parents, color), _chain(parents, depth)
-        for ancestor, ancestor_T_color in color_chain.items():  # noqa: N806
-            if ancestor in depth_chain:
-                return np.linalg.inv(ancestor_T_color) @ depth_chain[ancestor]
+        color_T_depth = self._transforms.between(color, depth)  # noqa: N806
+        if color_T_depth is not None:
+            return color_T_depth
         raise RegistrationError(
             f"reference depth refused: got frame '{depth}' and no transform from it to '{color}' "
             "on /tf_static, expected depth in the image's frame or that transform; have the driver "
@@ -210,20 +164,6 @@ def _of_parameters(config: RegistrationConfig) -> npt.NDArray[np.float64]:
     x, y, z = config.translation_m
     qx, qy, qz, qw = config.rotation_xyzw
     return Extrinsics((x, y, z), (qx, qy, qz, qw)).matrix()
-
-
-def _chain(
-    parents: dict[str, tuple[str, npt.NDArray[np.float64]]], frame_id: str
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return ancestor_T_frame for a frame and all above it, nearest first."""
-    chain = {frame_id: np.eye(4)}
-    for _ in range(_MOST_HOPS):  # a loop in what others publish must not hang this node
-        if frame_id not in parents:
-            break
-        parent, parent_T_child = parents[frame_id]  # noqa: N806
-        chain[parent] = parent_T_child @ chain[frame_id]
-        frame_id = parent
-    return chain
 
 
 def _grid(depth_camera: Intrinsics, color_camera: Intrinsics) -> Intrinsics:
