@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -40,8 +41,10 @@ def _configure(verbose: bool = typer.Option(False, "--verbose", help="Log more."
     # Lightning sets its own loggers' levels when it is imported, later; these below them stay.
     for chatty in ("matplotlib", *(f"lightning.{part}.utilities" for part in LIGHTNING)):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    for chatty in ("onnxscript", "onnx_ir", "torch.onnx"):
+    for chatty in ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    # Lightning's and the tracer's use of a PyTorch function that has a newer name.
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.")
 
 
 def _fail(error: Exception) -> typer.Exit:
