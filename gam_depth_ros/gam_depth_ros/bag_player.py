@@ -17,13 +17,14 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from gam_depth_ros import live_graph
 from gam_depth_ros.evaluation.bag import sequence_to_bag
 from gam_depth_ros.evaluation.bag_contents import BagError
+from gam_depth_ros.evaluation.bag_writer import TF_STATIC
 from gam_depth_ros.evaluation.rosbag_reader import Bag, is_bag_directory, open_bag
 from gam_depth_ros.evaluation.sequence_folder import is_sequence_folder
 
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05
 QUEUE_DEPTH = 10
+RELIABLE = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+# Who asks for static transforms asks for those of before as well, and hears nobody who has none.
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Discovery tells of a subscriber a little before the first sample reaches it.
 SETTLE_S = 0.3
 FLUSH_S = 5.0
@@ -77,7 +81,7 @@ class BagPlayer:
             self._publishers[topic.name] = node.create_publisher(
                 interface,
                 remap.get(topic.name, topic.name),
-                QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.RELIABLE),
+                LATCHED if topic.name == TF_STATIC else RELIABLE,
             )
         if not self._publishers:
             raise live_graph.GraphError(

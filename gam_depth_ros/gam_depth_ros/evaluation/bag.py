@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from gam_depth_ros.core.config import OdometryConfig, RegistrationConfig
 from gam_depth_ros.core.frame import Frame
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
@@ -35,7 +36,11 @@ __all__ = [
 
 
 def open_recording(
-    path: Path | str, topics: Topics | None = None, pairing_slop_s: float = 0.02
+    path: Path | str,
+    topics: Topics | None = None,
+    pairing_slop_s: float = 0.02,
+    registration: RegistrationConfig | None = None,
+    odometry: OdometryConfig | None = None,
 ) -> Recording:
     """Open a recording of any kind.
 
@@ -43,6 +48,8 @@ def open_recording(
         path: A rosbag2 directory, an ``.mcap``, ``.db3`` or ``.bag`` file, or a sequence folder.
         topics: Which topics to read; what is left open is found by type, encoding and name.
         pairing_slop_s: Largest difference of stamps between an image and its reference, seconds.
+        registration: What to do with a bag's depth in another frame or of another size.
+        odometry: How a bag's poses are told at the time of an image.
 
     Raises:
         BagError: nothing there that can be read, or a wished topic is absent or of another type.
@@ -56,7 +63,8 @@ def open_recording(
                 "leave the topic options out"
             )
         return FolderRecording(path)
-    return BagRecording(open_bag(path), topics or Topics(), pairing_slop_s)
+    bag = open_bag(path)
+    return BagRecording(bag, topics or Topics(), pairing_slop_s, registration, odometry)
 
 
 def sequence_to_bag(sequence_dir: Path, bag_path: Path, storage: str = "mcap") -> dict[str, int]:

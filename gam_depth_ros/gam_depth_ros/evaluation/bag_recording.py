@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.config import OdometryConfig, RegistrationConfig
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.pairing import StampPairer
 from gam_depth_ros.evaluation.bag_contents import BagError, RawMessage
+from gam_depth_ros.evaluation.bag_placement import Placement
 from gam_depth_ros.evaluation.bag_writer import OutMessage
 from gam_depth_ros.evaluation.message_decoding import color_of, depth_of, ids_of, intrinsics_of
 from gam_depth_ros.evaluation.ros_types import NANOSECONDS, stamp_ns
@@ -57,6 +59,8 @@ class BagRecording:
         bag: The bag.
         wished: The topics asked for.
         pairing_slop_s: Largest difference of stamps between an image and its companions, seconds.
+        registration: What to do with depth in another frame or of another size than the image.
+        odometry: How poses are told at the time of an image.
 
     Raises:
         BagError: as :func:`choose_topics`.
@@ -64,7 +68,14 @@ class BagRecording:
 
     kind = "bag"
 
-    def __init__(self, bag: Bag, wished: Topics, pairing_slop_s: float) -> None:
+    def __init__(
+        self,
+        bag: Bag,
+        wished: Topics,
+        pairing_slop_s: float,
+        registration: RegistrationConfig | None = None,
+        odometry: OdometryConfig | None = None,
+    ) -> None:
         self.bag = bag
         self.path = bag.path
         self.chosen = _chosen(bag, wished)
@@ -74,6 +85,8 @@ class BagRecording:
         self._remarks: list[str] = []
         self._references_paired = 0
         self._slop_ns = round(pairing_slop_s * NANOSECONDS)
+        self._configs = registration or RegistrationConfig(), odometry or OdometryConfig()
+        self._placement = Placement(*self._configs, self._remark)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,7 +116,9 @@ class BagRecording:
         self._remarks = []
         self._references_paired = references = 0
         waiting = _Waiting(self.chosen, self._slop_ns)
-        for raw in self.bag.messages(self.chosen.names()):
+        self._placement = Placement(*self._configs, self._remark)
+        self._placement.read_transforms(self.bag, self.chosen.tf_static)
+        for raw in self.bag.messages(set(self.chosen.names()) - {self.chosen.tf_static}):
             is_image = raw.topic == self.chosen.image
             self.stats.images += is_image
             references += raw.topic == self.chosen.reference_depth
@@ -114,6 +129,9 @@ class BagRecording:
                     yield self._fail(raw.bag_time_ns, raw.bag_time_ns, str(error))
                 else:
                     self._remark(str(error))
+                continue
+            if raw.topic == self.chosen.odometry:
+                self._placement.add_odometry(held.message, held.stamp_ns)
                 continue
             if waiting.begins_again(raw.topic, held):
                 yield from (self._assemble(image, waiting) for image in waiting.drain())
@@ -155,21 +173,23 @@ class BagRecording:
             reason = f"{topics.image}: {error}"
             return self._fail(held.stamp_ns, held.bag_time_ns, reason)
         notes: list[str] = []
+        info = waiting.info(topics.camera_info)
         frame = Frame(
             rgb=rgb,
             stamp_ns=held.stamp_ns,
-            frame_id=str(message.header.frame_id),
+            # Some drivers name the frame in the calibration alone.
+            frame_id=str(message.header.frame_id or (info.header.frame_id if info else "")),
             intrinsics=_intrinsics(waiting, topics.camera_info, rgb.shape, notes),
             reference=self._reference(held, waiting, notes),
         )
         return Sample(
-            frame=frame,
+            frame=self._placement.place(frame, notes),
             bag_time_ns=held.bag_time_ns,
             labels=_decoded(waiting.take(topics.labels, held), ids_of, topics.labels, notes),
             exact_depth_m=_decoded(
                 waiting.take(topics.exact_depth, held), depth_of, topics.exact_depth, notes
             ),
-            camera_info=waiting.info(topics.camera_info) if frame.intrinsics else None,
+            camera_info=info if frame.intrinsics else None,
             notes=tuple(notes),
         )
 

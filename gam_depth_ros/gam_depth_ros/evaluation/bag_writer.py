@@ -8,13 +8,37 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from rosbags.interfaces import Connection
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.ros_types import ros2_types
 
 STORAGES = ("mcap", "sqlite3")
+TF_STATIC = "/tf_static"
+_NEVER = QosTime(2147483647, 4294967295)
+# What a player has to offer, or nobody who wants static transforms hears them.
+LATCHED = (
+    Qos(
+        QosHistory.KEEP_LAST,
+        100,
+        QosReliability.RELIABLE,
+        QosDurability.TRANSIENT_LOCAL,
+        _NEVER,
+        _NEVER,
+        QosLiveliness.AUTOMATIC,
+        _NEVER,
+        avoid_ros_namespace_conventions=False,
+    ),
+)
 
 
 class OutMessage(NamedTuple):
@@ -80,7 +104,10 @@ class BagWriter:
         connection = self._connections.get(message.topic)
         if connection is None:
             connection = self._writer.add_connection(
-                message.topic, message.msgtype, typestore=ros2_types()
+                message.topic,
+                message.msgtype,
+                typestore=ros2_types(),
+                offered_qos_profiles=LATCHED if message.topic == TF_STATIC else (),
             )
             self._connections[message.topic] = connection
         self._writer.write(connection, message.bag_time_ns, message.data)

@@ -15,6 +15,8 @@ from rosbags.typesys.store import Typestore
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+ODOMETRY = "nav_msgs/msg/Odometry"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 SCALE_STATUS = "gam_depth_msgs/msg/ScaleStatus"
 PERCEPTION_STATUS = "gam_depth_msgs/msg/PerceptionStatus"
 

@@ -9,7 +9,14 @@ from typing import Any
 
 from gam_depth_ros.core.image_codec import COLOR_ENCODINGS, DEPTH_ENCODINGS, MONO_ENCODINGS
 from gam_depth_ros.evaluation.bag_contents import BagError
-from gam_depth_ros.evaluation.ros_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
+from gam_depth_ros.evaluation.bag_writer import TF_STATIC
+from gam_depth_ros.evaluation.ros_types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    ODOMETRY,
+    TRANSFORMS,
+)
 from gam_depth_ros.evaluation.rosbag_reader import Bag
 
 OUTPUT_NAMESPACE = "/gam_depth"
@@ -21,6 +28,13 @@ DEPTH_INFO_TOPIC = "/camera/depth/camera_info"
 LABELS_TOPIC = "/camera/labels/image_raw"
 EXACT_DEPTH_TOPIC = "/camera/depth_exact/image_raw"
 
+_ODOMETRY_NAMES = ("/odometry", "/odom")
+_EXPECTED_TYPES = {
+    "camera_info": (CAMERA_INFO,),
+    "reference_camera_info": (CAMERA_INFO,),
+    "odometry": (ODOMETRY,),
+    "tf_static": (TRANSFORMS,),
+}
 _NOT_DEPTH = ("infra", "/ir/", "confidence", "amplitude", "intensity", "disparity")
 
 
@@ -31,10 +45,12 @@ class Topics:
     Attributes:
         image: Colour image, raw or compressed.
         camera_info: Calibration of ``image``.
-        reference_depth: Sensor depth registered to ``image``.
+        reference_depth: Sensor depth; where it is not registered to ``image``, that is done.
         reference_camera_info: Calibration of ``reference_depth``.
         labels: True labels, mono8 ids of the label set ``nyu13``.
         exact_depth: Exact depth, known for synthetic recordings.
+        odometry: Pose of the robot or of the camera.
+        tf_static: Where the cameras stand.
     """
 
     image: str | None = None
@@ -43,6 +59,8 @@ class Topics:
     reference_camera_info: str | None = None
     labels: str | None = None
     exact_depth: str | None = None
+    odometry: str | None = None
+    tf_static: str | None = None
 
     def names(self) -> tuple[str, ...]:
         """Return the topics that are set."""
@@ -101,6 +119,8 @@ def choose_topics(bag: Bag, wished: Topics) -> Topics:
         or _best(depths, "depth", lambda one: _depth_rank(one, image, seen_from)),
         labels=wished.labels or _best(found, "labels", _shortest),
         exact_depth=wished.exact_depth or _best(found, "exact", _shortest),
+        odometry=wished.odometry or _odometry(bag),
+        tf_static=wished.tf_static or _of_type(bag, TF_STATIC, TRANSFORMS),
     )
     if chosen.reference_depth and not wished.reference_camera_info:
         chosen = replace(chosen, reference_camera_info=_info_beside(bag, chosen.reference_depth))
@@ -128,7 +148,7 @@ def _check_wishes(bag: Bag, wished: Topics) -> None:
                 f"{bag.path}: got no topic {name}, expected it for the {part.replace('_', ' ')}; "
                 f"the bag has {_listing(bag)}"
             )
-        expected = (CAMERA_INFO,) if part.endswith("camera_info") else (IMAGE, COMPRESSED_IMAGE)
+        expected = _EXPECTED_TYPES.get(part, (IMAGE, COMPRESSED_IMAGE))
         got = bag.topics[name].msgtype
         if got not in expected:
             raise BagError(
@@ -234,6 +254,20 @@ def _info_beside(bag: Bag, image: str) -> str | None:
     name = image.rsplit("/", 1)[0] + "/camera_info"
     topic = bag.topics.get(name)
     return name if topic is not None and topic.msgtype == CAMERA_INFO else None
+
+
+def _of_type(bag: Bag, name: str, msgtype: str) -> str | None:
+    """Return a topic's name if the bag has it and it is of that type."""
+    topic = bag.topics.get(name)
+    return name if topic is not None and topic.msgtype == msgtype else None
+
+
+def _odometry(bag: Bag) -> str | None:
+    """Return the bag's only odometry, or of several the one with a usual name."""
+    found = [name for name, topic in bag.topics.items() if topic.msgtype == ODOMETRY]
+    if len(found) == 1:
+        return found[0]
+    return next((name for name in _ODOMETRY_NAMES if name in found), None)
 
 
 def _is_output(name: str) -> bool:
