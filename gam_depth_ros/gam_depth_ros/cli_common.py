@@ -113,6 +113,24 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def batch_progress(
+    jobs: int, frames: int | None
+) -> Iterator[tuple[Callable[[], None], Callable[[int], None]]]:
+    """Show how many of many evaluations are done, and frames where they are counted here.
+
+    Yields:
+        What is to be called after each evaluation, and with the number of frames done so far.
+    """
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err_console, transient=True) as bar:
+        done = bar.add_task("evaluations", total=jobs)
+        counted = bar.add_task("frames", total=frames, visible=frames is not None)
+        yield lambda: bar.advance(done), lambda count: bar.update(counted, completed=count)
+
+
+@contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn what a user can cause into one line on stderr and exit status 2."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +16,9 @@ from gam_depth_ros.cli_common import (
     DepthTopic,
     ImageTopic,
     InfoTopic,
-    Model,
-    Recorded,
+    Recordings,
     Threads,
+    batch_progress,
     expected_frames,
     one_line_errors,
     out_console,
@@ -25,19 +27,29 @@ from gam_depth_ros.cli_common import (
     progress,
     topics_of,
 )
+from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.pipeline import load_pipeline
-from gam_depth_ros.evaluation.bag import open_recording
+from gam_depth_ros.evaluation.bag import BagError, open_recording
 from gam_depth_ros.evaluation.bag_writer import make_directory
+from gam_depth_ros.evaluation.batch import make_jobs, run_batch
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
 from gam_depth_ros.evaluation.evaluate import evaluate_recorded
-from gam_depth_ros.evaluation.report import COLUMNS, number, table_rows, write_report
+from gam_depth_ros.evaluation.jobs import Job
+from gam_depth_ros.evaluation.page import number
+from gam_depth_ros.evaluation.report import COLUMNS, table_rows, write_report
+from gam_depth_ros.evaluation.runners import Finished, run_here, run_in_processes, run_on_dask
+from gam_depth_ros.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
+from gam_depth_ros.evaluation.summary import summarise_batch, summary_headline, write_summary
 from gam_depth_ros.evaluation.verdict import headline
 
 
 def evaluate(
-    recording: Recorded,
+    recordings: Recordings,
     out: Annotated[Path, typer.Option("--out", help="Directory for report.json and report.html.")],
-    model: Model = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", help="ONNX model, the shipped one by default; may be repeated."),
+    ] = None,
     recorded: Annotated[
         bool, typer.Option("--recorded", help="Score the outputs that lie in the bag.")
     ] = False,
@@ -45,31 +57,49 @@ def evaluate(
     info_topic: InfoTopic = None,
     depth_topic: DepthTopic = None,
     max_frames: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many images.")
+        int | None, typer.Option(min=1, help="Stop after so many images of each recording.")
     ] = None,
     threads: Threads = 0,
     name: Annotated[
         str | None, typer.Option(help="What the report calls the recording; default: its file.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes, for several at once.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option(help="Run on a Dask cluster: address of its scheduler.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate anew what was evaluated already.")
+    ] = False,
 ) -> None:
-    """Score depth, uncertainty, labels and latency; write report.json and report.html."""
+    """Score depth, uncertainty, labels and latency; write report.json and report.html.
+
+    Several recordings or models give a report each, in OUT/MODEL/RECORDING, and one table over
+    all, summary.html. What is there already and still holds is not evaluated again.
+    """
+    models = model or []
+    topics = topics_of(image_topic, info_topic, depth_topic)
+    if len(recordings) > 1 or len(models) > 1 or dask is not None:
+        with one_line_errors():
+            if recorded or name is not None:
+                raise BagError(
+                    "evaluate: got --recorded or --name with several evaluations, expected one "
+                    "recording; evaluate one by one"
+                )
+            wanted = make_jobs(recordings, models, _config(threads, jobs), topics, max_frames)
+            _evaluate_many(wanted, out, jobs, dask, again)
+        return
     with one_line_errors():
         config = pipeline_config(threads)
-        source = open_recording(
-            recording, topics_of(image_topic, info_topic, depth_topic), config.pairing_slop_s
-        )
+        source = open_recording(recordings[0], topics, config.pairing_slop_s)
         make_directory(out)  # before the work: what cannot be written is said at once
+        path = models[0] if models else None
         with progress("evaluating", expected_frames(source, max_frames)) as advance:
             if recorded:
                 result = evaluate_recorded(
-                    source,
-                    model_path=model,
-                    config=config,
-                    max_frames=max_frames,
-                    on_frame=advance,
+                    source, model_path=path, config=config, max_frames=max_frames, on_frame=advance
                 )
             else:
-                pipeline = load_pipeline(model, config)
+                pipeline = load_pipeline(path, config)
                 result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
         report = result.report
         report["recording"]["name"] = name or report["recording"]["name"]
@@ -78,6 +108,61 @@ def evaluate(
     print_report(report, paths)
     if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:
         raise typer.Exit(NOTHING_DONE)
+
+
+def _config(threads: int, workers: int) -> PipelineConfig:
+    if workers > 1 and not threads:
+        threads = max(1, (os.cpu_count() or 1) // workers)  # else each would take every core
+    return pipeline_config(threads)
+
+
+def _evaluate_many(
+    wanted: list[Job], out: Path, workers: int, dask: str | None, again: bool
+) -> None:
+    counts = {
+        job.recording: expected_frames(open_recording(job.recording, job.topics), job.max_frames)
+        for job in wanted
+    }
+    known = [counts[job.recording] or 0 for job in wanted]
+    frames = None if None in counts.values() else sum(known)
+    with batch_progress(len(wanted), None if dask else frames) as (done, on_frames):
+
+        def run(missing: Sequence[Job]) -> Finished:
+            if dask is not None:
+                return run_on_dask(missing, dask)
+            if workers > 1 and len(missing) > 1:
+                return run_in_processes(missing, min(workers, len(missing)), on_frames)
+            return run_here(missing, on_frames)
+
+        entries = run_batch(wanted, out, run, again=again, on_done=lambda entry: done())
+    summary = summarise_batch(entries)
+    paths = write_summary(summary, out)
+    out_console.print(f"[bold]{escape(summary_headline(summary))}[/bold]")
+    _print_summary(summary)
+    kept = sum(entry.cached for entry in entries)
+    out_console.print(f"{len(entries)} evaluations: {kept} were there, {len(entries) - kept} new")
+    print_remarks([], [f"{e.job.name}: {e.error}" for e in entries if e.error])
+    for path in paths:
+        out_console.print(escape(str(path)), soft_wrap=True)
+    if any(entry.error for entry in entries):
+        raise typer.Exit(NOTHING_DONE)
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    shown = SUMMARY_COLUMNS[:5]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("recording", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    for column in shown:
+        table.add_column(column.title, justify="right")
+    table.add_column("n", justify="right")
+    for row in [*summary["rows"], *summary["models"]]:
+        values = [number(row["figures"][column.name], column.digits) for column in shown]
+        table.add_row(
+            escape(row["recording"]), escape(row["model"]), *values, str(row["frames"]),
+            style="dim" if row["error"] else "",
+        )
+    out_console.print(table)
 
 
 def print_report(report: dict[str, Any], paths: tuple[Path, ...] = ()) -> None:

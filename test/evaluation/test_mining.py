@@ -106,7 +106,13 @@ def test_stretches_hold_the_neighbours_and_join_where_they_touch() -> None:
 
 
 def test_rules_refuse_what_makes_no_sense() -> None:
-    for wrong in ({"frames": 0}, {"frame_gap": 0}, {"neighbours": 0}, {"apart_s": -1.0}, {"apart_s": math.nan}):
+    for wrong in (
+        {"frames": 0},
+        {"frame_gap": 0},
+        {"neighbours": 0},
+        {"apart_s": -1.0},
+        {"apart_s": math.nan},
+    ):
         with pytest.raises(ValueError, match="expected at least one"):
             MiningRules(**wrong)
 
@@ -138,7 +144,8 @@ def test_mined_stretches_are_what_the_bag_had(
     folder = make_sequence(tmp_path / "s", frames=12)
     sequence_to_bag(folder, tmp_path / "bag")
     recordings = [open_recording(tmp_path / "bag")]
-    result = mine(recordings, pipeline_of(unsure), MiningRules(apart_s=0.5, neighbours=1), tmp_path / "out")
+    rules = MiningRules(apart_s=0.5, neighbours=1)
+    result = mine(recordings, pipeline_of(unsure), rules, tmp_path / "out")
     assert sorted(pick["index"] for pick in result.report["picks"]) == [3, 9]
     assert result.report["folders"] == ["bag_000002", "bag_000008"]
     assert len(result.pictures) == 2

@@ -15,7 +15,7 @@ def test_a_mined_stretch_is_a_clip_of_training(tmp_path: Path) -> None:
     camera = Intrinsics(64, 48, 60.0, 61.0, 31.5, 23.5, "plumb_bob", (0.1, 0.0, 0.0, 0.0, 0.0))
     writer = StretchWriter(tmp_path / "bag_000002", camera)
     for index in range(9):
-        rgb = np.full((48, 64, 3), 40 * index, np.uint8)
+        rgb = np.full((48, 64, 3), 20 * index, np.uint8)
         writer.add(rgb, None, (100 + index) * 10**8, "test")
     writer.finish(StretchInfo(frame_gap=2, room="kitchen", source="bag", picked={}))
     (clip,) = read_sequence_folders([tmp_path])  # four frames on either side: one clip

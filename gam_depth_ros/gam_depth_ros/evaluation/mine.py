@@ -9,14 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
-from gam_depth_ros.core.agreement import boundary_agreement
 from gam_depth_ros.core.config import PipelineConfig
-from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
+from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag_contents import BagError
-from gam_depth_ros.evaluation.gallery import WIDTH_PX
 from gam_depth_ros.evaluation.mining import (
     FrameMark,
     MiningRules,
@@ -25,7 +20,7 @@ from gam_depth_ros.evaluation.mining import (
     mark_frame,
     stretches,
 )
-from gam_depth_ros.evaluation.mining_page import PickPicture
+from gam_depth_ros.evaluation.mining_pictures import PickPicture, draw_pick
 from gam_depth_ros.evaluation.observation import Observation, fitting_reference, observe
 from gam_depth_ros.evaluation.sample import FrameFailure, Recording, Sample
 from gam_depth_ros.evaluation.stretch_writer import StretchInfo, StretchWriter, check_lens
@@ -196,39 +191,6 @@ class _PickedWriter:
         depth_m = fitting_reference(sample, slop_s)
         source = f"{self._name} image {index}"
         return writer.add(sample.frame.rgb, depth_m, sample.frame.stamp_ns, source)
-
-
-def draw_pick(sample: Sample, pipeline: PerceptionPipeline) -> PickPicture:
-    """Return small copies of what a picked frame shows, seen for itself, without the past."""
-    rgb = sample.frame.rgb
-    width = min(WIDTH_PX, rgb.shape[1])
-    size = (width, max(1, round(rgb.shape[0] * width / rgb.shape[1])))
-    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    pipeline.reset()
-    try:
-        seen = pipeline.process(sample.frame)
-    except FrameError:
-        return PickPicture(small)
-    depth = np.asarray(cv2.resize(seen.network_depth, size), np.float32)
-    labels = cv2.resize(seen.labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    # Steps between neighbours of a magnified depth are small: compared on the network's own grid.
-    height, wide = pipeline.engine.spec.input_size_hw
-    grid = (wide, height)
-    agreement = boundary_agreement(
-        np.asarray(cv2.resize(seen.network_depth, grid), np.float32),
-        np.asarray(cv2.resize(seen.labels, grid, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8),
-        pipeline.config.health.agreement,
-    )
-    conflict = agreement.depth_only.astype(np.uint8) + 2 * agreement.label_only.astype(np.uint8)
-    return PickPicture(
-        rgb=small,
-        depth=depth,
-        sigma_log=np.asarray(cv2.resize(seen.network_sigma_log, size), np.float32),
-        labels=np.asarray(labels, np.uint8),
-        conflict=np.asarray(
-            cv2.resize(conflict, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-        ),
-    )
 
 
 def _report(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.figures import MEDIAN, MUTED, ONLINE, legend_above, render_plot
 from gam_depth_ros.evaluation.mining import REASONS
+from gam_depth_ros.evaluation.mining_pictures import PickPicture
 from gam_depth_ros.evaluation.page import page_environment
 from gam_depth_ros.evaluation.pictures import (
     LABEL_BLEND,
@@ -38,26 +37,6 @@ CONFLICT_RGB = ((235, 90, 40), (40, 120, 235))
 """Steps in depth without a label boundary, and label boundaries without a step in depth."""
 
 Report = dict[str, Any]
-Float = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class PickPicture:
-    """Small copies of what a picked frame shows; None where the pipeline refused it.
-
-    Attributes:
-        rgb: h×w×3 uint8.
-        depth: h×w float32, up to scale.
-        sigma_log: h×w float32.
-        labels: h×w uint8 ids.
-        conflict: h×w uint8: 1 where depth alone has a boundary, 2 where the labels alone, 3 both.
-    """
-
-    rgb: npt.NDArray[np.uint8]
-    depth: Float | None = None
-    sigma_log: Float | None = None
-    labels: npt.NDArray[np.uint8] | None = None
-    conflict: npt.NDArray[np.uint8] | None = None
 
 
 def write_mining(

@@ -55,10 +55,14 @@ def write_report(result: EvaluationResult, out: Path) -> tuple[Path, Path]:
     """
     make_directory(out)
     json_path, html_path = out / JSON_NAME, out / HTML_NAME
-    text = json.dumps(result.report, indent=2, allow_nan=False, ensure_ascii=False)
-    json_path.write_text(text + "\n", encoding="utf-8")
+    json_path.write_text(json_text(result.report), encoding="utf-8")
     html_path.write_text(render(result), encoding="utf-8")
     return json_path, html_path
+
+
+def json_text(report: Report) -> str:
+    """Return the content of ``report.json``."""
+    return json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def render(result: EvaluationResult) -> str:
