@@ -9,7 +9,7 @@ import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
-from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK
+from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_SENSOR
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -20,62 +20,114 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A depth image with its uncertainty and origin.
+    """Depths with their uncertainty and origin.
 
     Attributes:
-        depth_m: H×W float32 metres.
-        variance_m2: H×W float32 square metres.
-        source: H×W uint8, SOURCE_* of core.frame.
+        depth_m: float32 metres, mostly H×W.
+        sigma_m: float32 metres, of the same shape.
+        source: uint8, SOURCE_* of core.frame.
     """
 
     depth_m: Floats
-    variance_m2: Floats
+    sigma_m: Floats
     source: Bytes
 
 
-def fuse(sensor: Estimate, prediction: Estimate, aligned: Estimate, gate_sigmas: float) -> Estimate:
-    """Combine where sensor and prediction agree, choose the surer one where they do not.
+@dataclass(frozen=True)
+class Weighing:
+    """How sensor and prediction are weighed against each other; any one size.
+
+    Attributes:
+        gate_m: h×w float32 metres, the largest difference at which they agree.
+        sensor_share: h×w float32, 0 to 1, of the reading in the average.
+        sigma_m: h×w float32 metres, of the average.
+    """
+
+    gate_m: Floats
+    sensor_share: Floats
+    sigma_m: Floats
+
+
+def weigh(sensor: Floats, prediction: Floats, aligned: Floats, gate_sigmas: float) -> Weighing:
+    """Weigh readings against the prediction where the two agree.
 
     With variances s, p and difference d they agree if d² <= gate² (s + p). Then the reading is
     averaged with the aligned prediction, weighted by inverse variances, and the variance is
     s p / (s + p), never more than s or p: aligning took the prediction's large errors away but is
-    not counted as knowledge. Otherwise the sensor is taken if s <= p, else the aligned prediction,
-    and the smaller of s and p grows by 1 + d² / (s + p), as Birge (1932) widens results that
-    contradict each other.
+    not counted as knowledge.
 
     Args:
-        sensor: Readings; H×W, variances above 0.
-        prediction: What the network claims, not aligned to the sensor.
-        aligned: The prediction aligned to the readings around, variances above 0.
+        sensor: h×w float32 square metres, variance s of the readings, above 0.
+        prediction: p, of the prediction as the network claims it.
+        aligned: Of the prediction aligned to the readings around, above 0.
         gate_sigmas: The gate.
+    """
+    total = cv2.add(sensor, prediction)
+    average = cv2.multiply(sensor, prediction)
+    cv2.divide(average, total, dst=average)
+    cv2.sqrt(average, dst=average)
+    share = cv2.add(sensor, aligned)
+    cv2.divide(aligned, share, dst=share)
+    gate = cv2.multiply(total, gate_sigmas**2, dst=total)
+    return Weighing(cv2.sqrt(gate, dst=gate), share, average)
+
+
+def average(
+    sensor_m: Floats, prediction: Estimate, aligned_m: Floats, weighing: Weighing, out: Estimate
+) -> Floats:
+    """Write the average of reading and aligned prediction, as if all pixels agreed.
+
+    Args:
+        sensor_m: H×W float32 metres.
+        prediction: What the network claims, not aligned to the sensor.
+        aligned_m: H×W float32 metres, the prediction aligned to the readings around.
+        weighing: H×W.
+        out: Where to.
 
     Returns:
-        The combination; pixels where a depth is NaN, or 0 for want of a reading, have no meaning.
+        H×W float32 metres, by how much reading and prediction differ.
     """
-    total = cv2.add(sensor.variance_m2, prediction.variance_m2)
-    surprise = cv2.subtract(sensor.depth_m, prediction.depth_m)
-    cv2.multiply(surprise, surprise, dst=surprise)
-    cv2.divide(surprise, total, dst=surprise)
-    agree = cv2.compare(surprise, gate_sigmas**2, cv2.CMP_LE)
-    sensor_first = cv2.compare(sensor.variance_m2, prediction.variance_m2, cv2.CMP_LE)
+    part = cv2.subtract(sensor_m, aligned_m)
+    cv2.multiply(part, weighing.sensor_share, dst=part)
+    cv2.add(aligned_m, part, dst=out.depth_m)
+    # What was weighed on a coarser grid may be a little off between its points; the law holds.
+    cv2.min(weighing.sigma_m, prediction.sigma_m, dst=out.sigma_m)
+    out.source.fill(SOURCE_FUSED)
+    gap_m: Floats = cv2.absdiff(sensor_m, prediction.depth_m, dst=part)
+    return gap_m
 
-    weight = cv2.add(sensor.variance_m2, aligned.variance_m2)
-    cv2.divide(aligned.variance_m2, weight, dst=weight)
-    depth_m = aligned.depth_m.copy()
-    cv2.accumulateProduct(weight, cv2.subtract(sensor.depth_m, depth_m), depth_m)
-    choose = cv2.bitwise_not(agree)
-    cv2.copyTo(aligned.depth_m, choose, dst=depth_m)
-    cv2.copyTo(sensor.depth_m, cv2.bitwise_and(choose, sensor_first), dst=depth_m)
 
-    smaller = cv2.min(sensor.variance_m2, prediction.variance_m2)
-    variance = cv2.multiply(sensor.variance_m2, prediction.variance_m2)
-    cv2.divide(variance, total, dst=variance)
-    cv2.accumulateProduct(smaller, surprise, smaller)
-    cv2.copyTo(smaller, choose, dst=variance)
-    # SOURCE_NETWORK is 2 and SOURCE_SENSOR 1; SOURCE_FUSED, 3, is both bits.
-    source = np.subtract(SOURCE_NETWORK, np.bitwise_and(sensor_first, 1, out=sensor_first))
-    np.bitwise_or(source, np.bitwise_and(agree, SOURCE_FUSED, out=agree), out=source)
-    return Estimate(depth_m, variance, source)
+def choose(
+    sensor_m: Floats,
+    sensor_variance: Floats,
+    claimed_sigma_m: Floats,
+    aligned_m: Floats,
+    gap_m: Floats,
+) -> Estimate:
+    """Take the surer one of two that do not agree, and say by how much they contradict.
+
+    The sensor is taken if s <= p, else the aligned prediction, and the smaller of s and p grows by
+    1 + d² / (s + p), as Birge (1932) widens results that contradict each other.
+
+    Args:
+        sensor_m: N float32 metres.
+        sensor_variance: N float32 square metres, s.
+        claimed_sigma_m: N float32 metres, of the prediction as the network claims it, √p.
+        aligned_m: N float32 metres, the prediction aligned to the readings around.
+        gap_m: N float32 metres, the difference d of reading and prediction.
+
+    Returns:
+        The choice, N values each.
+    """
+    claimed = np.square(claimed_sigma_m)
+    sensor_first = sensor_variance <= claimed
+    surprise = np.square(gap_m) / (sensor_variance + claimed)
+    smaller = np.minimum(sensor_variance, claimed)
+    return Estimate(
+        np.where(sensor_first, sensor_m, aligned_m),
+        np.sqrt(smaller + smaller * surprise),
+        np.where(sensor_first, np.uint8(SOURCE_SENSOR), np.uint8(SOURCE_NETWORK)),
+    )
 
 
 def blend(old: Estimate, new: Estimate, share: float) -> Estimate:
@@ -94,6 +146,7 @@ def blend(old: Estimate, new: Estimate, share: float) -> Estimate:
     depth_m = cv2.multiply(ratio, old.depth_m, dst=ratio)
     variance = cv2.subtract(new.depth_m, old.depth_m)
     cv2.multiply(variance, variance, dst=variance, scale=share * (1 - share))
-    cv2.scaleAdd(new.variance_m2, share, variance, dst=variance)
-    cv2.scaleAdd(old.variance_m2, 1 - share, variance, dst=variance)
-    return Estimate(depth_m, variance, new.source)
+    for part, estimate in ((share, new), (1 - share, old)):
+        square = cv2.multiply(estimate.sigma_m, estimate.sigma_m, scale=part)
+        cv2.add(variance, square, dst=variance)
+    return Estimate(depth_m, cv2.sqrt(variance, dst=variance), new.source)

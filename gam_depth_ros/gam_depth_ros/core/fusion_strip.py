@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, SOURCE_SENSOR
-from gam_depth_ros.core.fusion_rule import Estimate, blend, fuse
+from gam_depth_ros.core.fusion_rule import Estimate, Weighing, average, blend, choose
 from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
-from gam_depth_ros.core.sensor_readings import Readings
+from gam_depth_ros.core.sensor_readings import READINGS_PX, Readings
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -54,21 +54,39 @@ class Rows:
         )
         return np.asarray(image[self.first - top * factor :][:height], np.float32)
 
+    def nearest(self, low: Floats, factor: int, where: npt.NDArray[np.intp]) -> Floats:
+        """Return some pixels of such an image without interpolation; ``where`` counts from 0."""
+        row, column = np.divmod(where, self.depth_m.shape[1])
+        found: Floats = low[(row + self.first) // factor, column // factor]
+        return found
+
     def prediction(self) -> Estimate:
         """Return the prediction as it came."""
-        variance = cv2.multiply(self.sigma_m, self.sigma_m)
-        return Estimate(self.depth_m, variance, self._source(SOURCE_NETWORK))
+        return Estimate(self.depth_m, self.sigma_m, self._source(SOURCE_NETWORK))
 
     def aligned(self, layer: Layer) -> Estimate:
         """Return the prediction times a factor."""
-        depth_m = cv2.multiply(self.depth_m, self.upsampled(layer.factor, CELL_PX))
-        variance = self.upsampled(layer.variance_m2, CELL_PX)
-        return Estimate(depth_m, variance, self._source(SOURCE_NETWORK))
+        sigma_m = self.upsampled(layer.sigma_m, CELL_PX)
+        return Estimate(self.aligned_m(layer), sigma_m, self._source(SOURCE_NETWORK))
 
-    def sensor(self, readings: Readings) -> Estimate:
-        """Return the readings with their variance; depth 0 in holes."""
-        variance = self.upsampled(readings.variance_m2, 2)
-        return Estimate(self.of(readings.depth_m), variance, self._source(SOURCE_SENSOR))
+    def aligned_m(self, layer: Layer) -> Floats:
+        """Return the predicted depth times a factor."""
+        factor = self.upsampled(layer.factor, CELL_PX)
+        depth_m: Floats = cv2.multiply(self.depth_m, factor, dst=factor)
+        return depth_m
+
+    def sensor(self, frame: SensorFrame) -> Estimate:
+        """Return the readings with their sigma; depth 0 in holes."""
+        sigma_m = self.upsampled(frame.sigma_m, READINGS_PX)
+        return Estimate(self.of(frame.readings.depth_m), sigma_m, self._source(SOURCE_SENSOR))
+
+    def weighing(self, low: Weighing) -> Weighing:
+        """Return these rows of a weighing on the grid of the readings' variance."""
+        return Weighing(
+            self.upsampled(low.gate_m, READINGS_PX),
+            self.upsampled(low.sensor_share, READINGS_PX),
+            self.upsampled(low.sigma_m, READINGS_PX),
+        )
 
     def unknown(self) -> Bytes:
         """Return 1 where there is no prediction, else 0."""
@@ -84,54 +102,78 @@ class SensorFrame:
 
     Attributes:
         readings: Of the whole frame.
+        sigma_m: H/2×W/2 float32 metres, of the readings.
         filling: The prediction for their holes.
-        opinion: The prediction to be averaged with readings; None takes readings as they are.
+        opinion: The prediction to be averaged with readings, and how; None takes readings as they
+            are.
         gate_sigmas: Gate of the average.
         share: How much of all this is let in, 0 to 1.
     """
 
     readings: Readings
+    sigma_m: Floats
     filling: Layer
-    opinion: Layer | None
+    opinion: tuple[Layer, Weighing] | None
     gate_sigmas: float
     share: float
 
 
-def fused_strip(rows: Rows, frame: SensorFrame) -> Estimate:
-    """Return sensor and prediction in one image, holes filled."""
-    prediction = rows.prediction()
-    sensor = rows.sensor(frame.readings)
+def fused_strip(rows: Rows, frame: SensorFrame, out: Estimate) -> None:
+    """Write sensor and prediction in one image, holes filled."""
     hole = rows.of(frame.readings.hole)
     if frame.opinion is None:
-        result = _copy(sensor)
+        _put_all(out, rows.sensor(frame))
     else:
-        result = fuse(sensor, prediction, rows.aligned(frame.opinion), frame.gate_sigmas)
-    if hole.any():
-        _put(result, rows.aligned(frame.filling), hole)
+        _average(rows, frame, frame.opinion, out)
+    if cv2.countNonZero(hole):
+        _put(out, rows.aligned(frame.filling), hole)
     if frame.share < 1:
-        result = _let_in(prediction, result, frame)
+        _put_all(out, _let_in(rows.prediction(), out, frame))
     if np.isnan(rows.depth_m).any():
-        _put_readings(result, rows, sensor, hole)
-    return result
+        _put_readings(out, rows, rows.sensor(frame), hole)
 
 
-def held_strip(rows: Rows, memory: Layer, share: float) -> Estimate:
-    """Return the prediction with a share (0 to 1) of the alignment to a sensor that is gone."""
-    result = blend(rows.prediction(), rows.aligned(memory), share)
+def held_strip(rows: Rows, memory: Layer, share: float, out: Estimate) -> None:
+    """Write the prediction with a share (0 to 1) of the alignment to a sensor that is gone."""
+    _put_all(out, blend(rows.prediction(), rows.aligned(memory), share))
     unknown = rows.unknown()
-    cv2.copyTo(np.full_like(unknown, SOURCE_NONE), unknown, dst=result.source)
-    cv2.copyTo(rows.sigma_m, unknown, dst=result.variance_m2)
-    return result
+    cv2.copyTo(np.full_like(unknown, SOURCE_NONE), unknown, dst=out.source)
+    cv2.copyTo(rows.sigma_m, unknown, dst=out.sigma_m)
 
 
-def _copy(estimate: Estimate) -> Estimate:
-    return Estimate(estimate.depth_m.copy(), estimate.variance_m2.copy(), estimate.source.copy())
+def _average(
+    rows: Rows, frame: SensorFrame, opinion: tuple[Layer, Weighing], out: Estimate
+) -> None:
+    """Combine where sensor and prediction agree, choose where they do not; holes as they come."""
+    prediction = Estimate(rows.depth_m, rows.sigma_m, out.source)
+    sensor_m = rows.of(frame.readings.depth_m)
+    aligned_m, weighing = rows.aligned_m(opinion[0]), rows.weighing(opinion[1])
+    gap_m = average(sensor_m, prediction, aligned_m, weighing, out)
+    apart = gap_m > weighing.gate_m
+    # True is 1 and a hole 255: what remains is apart and no hole.
+    where = np.flatnonzero(np.greater(apart.view(np.uint8), rows.of(frame.readings.hole)))
+    if where.size:
+        # Pixel by pixel: on recordings these are a few in a hundred.
+        variance = rows.nearest(frame.readings.variance_m2, READINGS_PX, where)
+        images = (sensor_m, rows.sigma_m, aligned_m, gap_m)
+        sensor, claimed_m, aligned, gap = (image.reshape(-1)[where] for image in images)
+        chosen = choose(sensor, variance, claimed_m, aligned, gap)
+        out.depth_m.reshape(-1)[where] = chosen.depth_m
+        out.sigma_m.reshape(-1)[where] = chosen.sigma_m
+        out.source.reshape(-1)[where] = chosen.source
+
+
+def _put_all(onto: Estimate, other: Estimate) -> None:
+    """Overwrite every pixel."""
+    np.copyto(onto.depth_m, other.depth_m)
+    np.copyto(onto.sigma_m, other.sigma_m)
+    np.copyto(onto.source, other.source)
 
 
 def _put(onto: Estimate, other: Estimate, where: Bytes) -> None:
     """Overwrite the pixels of a mask."""
     cv2.copyTo(other.depth_m, where, dst=onto.depth_m)
-    cv2.copyTo(other.variance_m2, where, dst=onto.variance_m2)
+    cv2.copyTo(other.sigma_m, where, dst=onto.sigma_m)
     cv2.copyTo(other.source, where, dst=onto.source)
 
 
@@ -141,8 +183,8 @@ def _let_in(prediction: Estimate, target: Estimate, frame: SensorFrame) -> Estim
     from_network = cv2.compare(target.source, SOURCE_NETWORK, cv2.CMP_EQ)
     both = np.full_like(target.source, SOURCE_FUSED)
     cv2.copyTo(target.source, from_network, dst=both)
-    result = Estimate(result.depth_m, result.variance_m2, both)
-    sigma = cv2.sqrt(cv2.add(prediction.variance_m2, target.variance_m2))
+    result = Estimate(result.depth_m, result.sigma_m, both)
+    sigma = cv2.magnitude(prediction.sigma_m, target.sigma_m)
     limit = cv2.scaleAdd(sigma, -frame.gate_sigmas, prediction.depth_m)
     _put(result, target, cv2.compare(target.depth_m, limit, cv2.CMP_LT))
     return result
@@ -151,6 +193,6 @@ def _let_in(prediction: Estimate, target: Estimate, frame: SensorFrame) -> Estim
 def _put_readings(onto: Estimate, rows: Rows, sensor: Estimate, hole: Bytes) -> None:
     """Where there is no prediction, take the reading, or nothing."""
     nothing = np.full_like(sensor.depth_m, np.nan)
-    seen = _copy(sensor)
+    seen = Estimate(sensor.depth_m.copy(), sensor.sigma_m, sensor.source)
     _put(seen, Estimate(nothing, nothing, np.full_like(hole, SOURCE_NONE)), hole)
     _put(onto, seen, rows.unknown())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.correction_field import smooth_field
 from gam_depth_ros.core.sensor_model import SensorModel
-from gam_depth_ros.core.sensor_readings import LEAST_VARIANCE_M2, Readings
+from gam_depth_ros.core.sensor_readings import LEAST_VARIANCE_M2, READINGS_PX, Readings
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -40,11 +40,11 @@ class Layer:
 
     Attributes:
         factor: h×w float32.
-        variance_m2: h×w float32 square metres, of the prediction times the factor.
+        sigma_m: h×w float32 metres, of the prediction times the factor.
     """
 
     factor: Floats
-    variance_m2: Floats
+    sigma_m: Floats
 
 
 @dataclass(frozen=True)
@@ -69,32 +69,37 @@ class Alignment:
         """Return what fills holes of the frame that the alignment was learnt from.
 
         Args:
-            depth_m: H×W float32 metres, the prediction.
-            sigma_m: H×W float32 metres, its sigma.
+            depth_m: h×w float32 metres, the prediction at the cells.
+            sigma_m: h×w float32 metres, its sigma there.
         """
         variance = _variance_m2(self.fine, self.fine_variance, depth_m)
-        missing_m = _at_cells(sigma_m, 1)
+        missing_m = cv2.multiply(sigma_m, _MISSING)
         cv2.patchNaNs(missing_m, 0)
-        missing_m *= np.float32(_MISSING)
         cv2.accumulateSquare(missing_m, variance)
-        return Layer(self.fine, variance)
+        return Layer(self.fine, cv2.sqrt(variance, dst=variance))
 
     def opinion(self, depth_m: Floats, readings: Readings, model: SensorModel) -> Layer:
         """Return the prediction's opinion where there are readings too.
 
         What unsettles a reading beyond the sensor's noise (an edge, a slant) unsettles the
         prediction more.
+
+        Args:
+            depth_m: h×w float32 metres, the prediction at the cells.
+            readings: Of the whole frame.
+            model: The sensor's own noise.
         """
-        noise = model.variance_m2(_at_cells(readings.depth_m, 1))
-        unrest = cv2.subtract(_at_cells(readings.variance_m2, 2), noise)
+        noise = model.variance_m2(at_cells(readings.depth_m, 1))
+        unrest = cv2.subtract(at_cells(readings.variance_m2, READINGS_PX), noise)
         np.maximum(unrest, 0, out=unrest)
         variance = _variance_m2(self.coarse, self.coarse_variance, depth_m)
         cv2.scaleAdd(unrest, _BLUR_PX**2, variance, dst=variance)
-        return Layer(self.coarse, variance)
+        return Layer(self.coarse, cv2.sqrt(variance, dst=variance))
 
     def memory(self, depth_m: Floats) -> Layer:
-        """Return what is left for a later frame without a sensor."""
-        return Layer(self.fine, _variance_m2(self.fine, self.coarse_variance, depth_m))
+        """Return what is left for a later frame without a sensor; ``depth_m`` at the cells."""
+        variance = _variance_m2(self.fine, self.coarse_variance, depth_m)
+        return Layer(self.fine, cv2.sqrt(variance, dst=variance))
 
 
 def align(readings: Readings, depth_m: Floats) -> Alignment:
@@ -102,17 +107,17 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
 
     Args:
         readings: Of the frame, H×W.
-        depth_m: H×W float32 metres, H and W multiples of CELL_PX; NaN where unknown.
+        depth_m: h×w float32 metres, the prediction at the cells; NaN where unknown.
     """
-    sensor_m = _at_cells(readings.depth_m, 1)
-    ratio = cv2.divide(sensor_m, _at_cells(depth_m, 1))
+    sensor_m = at_cells(readings.depth_m, 1)
+    ratio = cv2.divide(sensor_m, depth_m)
     known = cv2.inRange(ratio, *_RATIO_LIMITS)  # neither 0 nor NaN
     log_ratio = np.ones_like(ratio)
     cv2.copyTo(ratio, known, dst=log_ratio)
     cv2.log(log_ratio, dst=log_ratio)
     # The weight a² / (a² + relative variance), with a the relative sigma that counts half.
     strength = cv2.multiply(sensor_m, sensor_m, scale=_HALF_WEIGHT**2)
-    trust = cv2.divide(strength, cv2.add(strength, _at_cells(readings.variance_m2, 2)))
+    trust = cv2.divide(strength, cv2.add(strength, at_cells(readings.variance_m2, READINGS_PX)))
     weight = np.zeros_like(ratio)
     cv2.copyTo(trust, known, dst=weight)
     field = smooth_field(log_ratio, weight, _PRIOR_VARIANCE)
@@ -126,14 +131,19 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
     )
 
 
-def _at_cells(image: Floats, reduction: int) -> Floats:
-    """Return the middle value of each cell of an image already reduced by a whole number."""
+def at_cells(image: Floats, reduction: int) -> Floats:
+    """Return the middle value of each cell of an image already reduced by a whole number.
+
+    Args:
+        image: H×W float32, its sides multiples of CELL_PX before the reduction.
+        reduction: By which it was reduced, a divisor of CELL_PX.
+    """
     cell = CELL_PX // reduction
     return np.ascontiguousarray(image[cell // 2 :: cell, cell // 2 :: cell])
 
 
 def _variance_m2(factor: Floats, relative_variance: Floats, depth_m: Floats) -> Floats:
-    aligned_m = cv2.multiply(_at_cells(depth_m, 1), factor)
+    aligned_m = cv2.multiply(depth_m, factor)
     cv2.patchNaNs(aligned_m, 0)  # a NaN would spread to the neighbours when brought to full size
     variance: Floats = cv2.multiply(cv2.multiply(aligned_m, aligned_m), relative_variance)
     variance += np.float32(LEAST_VARIANCE_M2)

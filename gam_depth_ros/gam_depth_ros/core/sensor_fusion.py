@@ -12,27 +12,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import cv2
+import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, ReferenceDepth
-from gam_depth_ros.core.fusion_rule import Estimate
+from gam_depth_ros.core.fusion_rule import Estimate, Weighing, weigh
 from gam_depth_ros.core.fusion_strip import Rows, SensorFrame, fused_strip, held_strip
-from gam_depth_ros.core.sensor_alignment import Alignment, align
+from gam_depth_ros.core.sensor_alignment import Alignment, Layer, align, at_cells
 from gam_depth_ros.core.sensor_model import sensor_model
-from gam_depth_ros.core.sensor_readings import ReadingModel
+from gam_depth_ros.core.sensor_readings import READINGS_PX, ReadingModel, Readings
 from gam_depth_ros.core.sensor_watch import SensorWatch
 from gam_depth_ros.core.strips import BLOCK_PX, strips
+
+# Its type hints know no scalar operand and forget float32.
+cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 Scalar = TypeVar("Scalar", np.float32, np.uint8)
 
 _LEAST_TRUST = 0.05
+_UNSURE_M = 1e3  # sigma that stands for no prediction next to pixels that have one
 _DUE = 0.9  # of its usual interval, after which a sensor is missing: stamps are not that even
 
 
@@ -135,9 +139,9 @@ class SensorFusion:
     def _with_sensor(
         self, depth_m: Floats, sigma_m: Floats, sensor_m: Floats, rgb: Bytes, fade: float
     ) -> Fused:
-        padded_m = _padded(depth_m)
+        cells_m = at_cells(_padded(depth_m), 1)
         readings = self._reading_model.read(_padded(sensor_m), _padded(rgb))
-        alignment = align(readings, padded_m)
+        alignment = align(readings, cells_m)
         if alignment.trust < _LEAST_TRUST:
             return self._without_sensor(
                 depth_m,
@@ -154,10 +158,17 @@ class SensorFusion:
         self._held = alignment
         opinion = None
         if self._config.mode == "fuse":
-            opinion = alignment.opinion(padded_m, readings, self._model)
-        filling = alignment.filling(padded_m, _padded(sigma_m))
-        frame = SensorFrame(readings, filling, opinion, self._config.gate_sigmas, self._share)
-        return _by_strips(depth_m, sigma_m, lambda rows: fused_strip(rows, frame))
+            layer = alignment.opinion(cells_m, readings, self._model)
+            opinion = layer, _weighed(readings, sigma_m, layer, self._config.gate_sigmas)
+        frame = SensorFrame(
+            readings,
+            cv2.sqrt(readings.variance_m2),
+            alignment.filling(cells_m, at_cells(_padded(sigma_m), 1)),
+            opinion,
+            self._config.gate_sigmas,
+            self._share,
+        )
+        return _by_strips(depth_m, sigma_m, lambda rows, out: fused_strip(rows, frame, out))
 
     def _without_sensor(
         self, depth_m: Floats, sigma_m: Floats, fade: float, problem: str | None = None
@@ -173,8 +184,10 @@ class SensorFusion:
             # Before any depth was published there is nothing that a sensor could jump from.
             self._share = 1.0 if np.isnan(depth_m).all() else 0.0
             return _prediction_alone(depth_m, sigma_m, notes)
-        memory = held.memory(_padded(depth_m))
-        return _by_strips(depth_m, sigma_m, lambda rows: held_strip(rows, memory, share), notes)
+        memory = held.memory(at_cells(_padded(depth_m), 1))
+        return _by_strips(
+            depth_m, sigma_m, lambda rows, out: held_strip(rows, memory, share, out), notes
+        )
 
 
 def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
@@ -185,6 +198,15 @@ def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
         f"sensor not fused: got {sensor_m.dtype} of shape {sensor_m.shape}, expected float32 of "
         f"shape {depth_m.shape}; register the depth to the colour image"
     )
+
+
+def _weighed(readings: Readings, sigma_m: Floats, layer: Layer, gate_sigmas: float) -> Weighing:
+    """Weigh on the grid of the readings' variance: the network's sigma is coarser still."""
+    coarse_m = np.ascontiguousarray(_padded(sigma_m)[::READINGS_PX, ::READINGS_PX])
+    cv2.patchNaNs(coarse_m, _UNSURE_M)
+    aligned_m = cv2.resize(layer.sigma_m, coarse_m.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    claimed, aligned = (cv2.multiply(a, a, dst=a) for a in (coarse_m, aligned_m))
+    return weigh(readings.variance_m2, claimed, aligned, gate_sigmas)
 
 
 def _prediction_alone(depth_m: Floats, sigma_m: Floats, notes: tuple[str, ...] = ()) -> Fused:
@@ -198,7 +220,7 @@ def _prediction_alone(depth_m: Floats, sigma_m: Floats, notes: tuple[str, ...] =
 def _by_strips(
     depth_m: Floats,
     sigma_m: Floats,
-    fuse_rows: Callable[[Rows], Estimate],
+    fuse_rows: Callable[[Rows, Estimate], None],
     notes: tuple[str, ...] = (),
 ) -> Fused:
     """Work through a frame strip by strip."""
@@ -207,10 +229,9 @@ def _by_strips(
     depth_out, sigma_out = np.empty_like(depth_m), np.empty_like(sigma_m)
     source_out = np.empty(depth_m.shape, np.uint8)
     for first, last in strips(*depth_m.shape):
-        result = fuse_rows(Rows(first, depth_m[first:last], sigma_m[first:last]))
-        depth_out[first:last] = result.depth_m
-        cv2.sqrt(result.variance_m2, dst=sigma_out[first:last])
-        source_out[first:last] = result.source
+        rows = np.s_[first:last]
+        out = Estimate(depth_out[rows], sigma_out[rows], source_out[rows])
+        fuse_rows(Rows(first, depth_m[rows], sigma_m[rows]), out)
     fits = np.s_[:height, :width]
     return Fused(depth_out[fits], sigma_out[fits], source_out[fits], notes)
 

@@ -22,6 +22,9 @@ Bytes = npt.NDArray[np.uint8]
 LEAST_VARIANCE_M2 = 1e-10
 """A hundredth of a millimetre squared: nothing is surer, and nothing is divided by zero."""
 
+READINGS_PX = 2
+"""One variance per cell of this many pixels squared."""
+
 _HALO_ROWS = 8  # what the windows reach beyond a strip, full-size rows
 _HOLE_WINDOW_PX = 9  # of the half-size image
 _RELIEF_PX = 4  # three pixels of the half-size image span four
