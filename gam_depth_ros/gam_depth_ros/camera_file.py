@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gam_depth_ros import topics
+from gam_depth_ros.evaluation.plain_file import PlainFileError, read_yaml
 
 # Our topics by the names that camera files and launch arguments have for them.
 INPUTS = {
@@ -83,11 +82,9 @@ def read_camera(name: str, folder: Path) -> CameraFile:
         known = ", ".join(sorted(entry.stem for entry in folder.glob("*.yaml")))
         raise CameraFileError(f"camera: got '{name}', expected a YAML file or one of {known}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CameraFileError(
-            f"{path}: got {' '.join(str(error).split())}, expected YAML; correct the file"
-        ) from error
+        content = read_yaml(path)
+    except PlainFileError as error:
+        raise CameraFileError(f"{path}: {error}; correct the file") from error
     return _camera(path, content)
 
 

@@ -6,7 +6,6 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import typer
@@ -21,6 +20,7 @@ from gam_depth_ros.cli_common import (
     pipeline_config,
     progress,
 )
+from gam_depth_ros.core.image_codec import ImageError, decode_compressed_color
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.evaluation.bag import BagError, open_recording
@@ -99,10 +99,10 @@ def explain(
 
 def _picture(source: Path, index: int) -> Picture:
     if source.suffix.lower() in PICTURES and source.is_file():
-        image = cv2.imread(str(source), cv2.IMREAD_COLOR)
-        if image is None:
-            raise BagError(f"{source}: got a file that is no picture, expected JPEG or PNG")
-        return np.ascontiguousarray(image[..., ::-1], np.uint8)
+        try:
+            return decode_compressed_color(source.read_bytes())
+        except (ImageError, OSError) as error:
+            raise BagError(f"{source}: {error}") from error
     for frame in itertools.islice(open_recording(source).frames(), index, index + 1):
         return frame.rgb
     raise BagError(

@@ -18,7 +18,8 @@ from gam_depth_ros.core.depth_codec import clean_metres, metres_of_millimetres
 from gam_depth_ros.core.image_layout import ImageError, PixelData, as_bytes, check_size
 
 _JPEG_MAGIC, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-_PNG_MAGIC, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_MOST_PNG_CHUNKS = 100_000
 _PNG_SIZE_AT = 16
 _DEPTH_HEADER = struct.Struct("<iff")  # compressed_depth_image_transport::ConfigHeader
 # Every start-of-frame marker; C4, C8 and CC are other things.
@@ -130,7 +131,7 @@ def _decompress(content: memoryview, flags: int) -> npt.NDArray[Any]:
         whole = bytes(content).rfind(_JPEG_END) > 0
     elif bytes(content[: len(_PNG_MAGIC)]) == _PNG_MAGIC and len(content) >= _PNG_SIZE_AT + 8:
         width, height = struct.unpack(">II", content[_PNG_SIZE_AT : _PNG_SIZE_AT + 8])
-        whole = bytes(content).rfind(_PNG_END) > 0
+        whole = _png_is_whole(content)
     else:
         raise ImageError(
             f"compressed image: got {_signature(content)}, expected a JPEG or PNG file; "
@@ -149,6 +150,23 @@ def _decompress(content: memoryview, flags: int) -> npt.NDArray[Any]:
             "expected a whole file; it is truncated or corrupt, check the network or the recording"
         )
     return pixels
+
+
+def _png_is_whole(content: memoryview) -> bool:
+    """Whether every chunk lies within the data, up to IEND.
+
+    OpenCV reserves and clears what a chunk claims before it looks at what there is: a hundred bytes
+    that claim four gigabytes would hold the process for half a minute.
+    """
+    at, end = len(_PNG_MAGIC), len(content)
+    for _ in range(_MOST_PNG_CHUNKS):
+        if at + 12 > end:
+            return False
+        length, kind = struct.unpack(">I4s", content[at : at + 8])
+        at += 12 + length
+        if kind == b"IEND":
+            return bool(at <= end)
+    return False
 
 
 def _jpeg_size_hw(content: memoryview) -> tuple[int, int]:

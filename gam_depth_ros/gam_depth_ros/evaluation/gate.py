@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.comparison import METRIC_OF
+from gam_depth_ros.evaluation.plain_file import PlainFileError, read_yaml
 
 _LIMITS = ("max_loss", "max_relative_loss")
 
@@ -51,12 +50,9 @@ def load_gate(path: Path) -> Gate:
         BagError: unreadable, not YAML, an unknown metric or key, or a limit that is no number.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise BagError(
-            f"{path}: got '{' '.join(str(error).split())}', expected a YAML file with `metrics`; "
-            "see config/gate.yaml"
-        ) from error
+        data = read_yaml(path)
+    except PlainFileError as error:
+        raise BagError(f"{path}: {error} with `metrics`; see config/gate.yaml") from error
     if not isinstance(data, dict) or not isinstance(data.get("metrics"), dict):
         raise _wrong(path, f"{type(data).__name__} without `metrics`", "a mapping that has it")
     unknown = set(data) - {"metrics", "min_frames"}
