@@ -1,7 +1,8 @@
 """ROS messages <-> Frame and Perception: the only file that knows both.
 
 ``gam_depth_msgs`` and ``vision_msgs`` are optional: where they are missing, ``ScaleStatus``,
-``PerceptionStatus``, ``ResetScale`` and ``LabelInfo`` are None and their topics are off. So is
+``PerceptionStatus``, ``ReloadModel``, ``ResetScale`` and ``LabelInfo`` are None and their topics
+are off. So is
 ``/tf_static`` without ``tf2_msgs``, and ``odometry`` without ``nav_msgs``.
 """
 
@@ -34,6 +35,7 @@ from gam_depth_ros.stopwatch import LATENCY
 
 ScaleStatus: Any = None
 PerceptionStatus: Any = None
+ReloadModel: Any = None
 ResetScale: Any = None
 LabelInfo: Any = None
 VisionClass: Any = None
@@ -41,7 +43,7 @@ TFMessage: Any = None
 Odometry: Any = None
 with contextlib.suppress(ImportError):
     from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus
-    from gam_depth_msgs.srv import ResetScale  # noqa: F401
+    from gam_depth_msgs.srv import ReloadModel, ResetScale  # noqa: F401
 with contextlib.suppress(ImportError):
     from vision_msgs.msg import LabelInfo, VisionClass
 with contextlib.suppress(ImportError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -33,6 +34,7 @@ from gam_depth_ros import (
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.perceiver import Perceiver
+from gam_depth_ros.reload_service import ReloadService
 
 log = logging.getLogger("gam_depth_ros.node")  # __name__ is __main__ when run as a module
 
@@ -59,10 +61,19 @@ class GamDepthNode(LifecycleNode):
         self._throttle = log_bridge.Throttle(REPEATED_LINES_S)
         self._health = diagnostics.Health()
         self._perceiver: Perceiver | None = None
-        self._reset_service: Any = None
+        self._reload: ReloadService | None = None
         # After the attributes: a refusal here ends in destroy_node.
         self._config = parameters.declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
+        if messages.ResetScale is not None:
+            self.create_service(messages.ResetScale, topics.RESET_SCALE.name, self._on_reset_scale)
+        self._reload = ReloadService(
+            self,
+            lambda: self._perceiver,
+            lambda: self._config,
+            self._health.note,
+            self._on_swapped,
+        )
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
             topics.DIAGNOSTICS.name,
@@ -91,10 +102,6 @@ class GamDepthNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._health.problem = ""
         self._perceiver = Perceiver(self, pipeline, config, self._health, self._throttle)
-        if messages.ResetScale is not None:
-            self._reset_service = self.create_service(
-                messages.ResetScale, topics.RESET_SCALE.name, self._on_reset_scale
-            )
         for topic in outputs.missing_interfaces():
             log.info("%s is off: %s is not installed", topic.name, topic.interface.split("/")[0])
         log.info("configured: %s", self._health.model.line())
@@ -144,6 +151,8 @@ class GamDepthNode(LifecycleNode):
         super().destroy_node()
 
     def _stop(self) -> None:
+        if self._reload is not None:
+            self._reload.cancel("the node was deactivated")
         if self._perceiver is not None:
             self._perceiver.stop()
 
@@ -151,9 +160,6 @@ class GamDepthNode(LifecycleNode):
         if self._perceiver is not None:
             self._perceiver.destroy()
             self._perceiver = None
-        if self._reset_service is not None:
-            self.destroy_service(self._reset_service)
-            self._reset_service = None
 
     def _on_parameters(self, changed: list[Parameter[Any]]) -> SetParametersResult:
         try:
@@ -169,10 +175,15 @@ class GamDepthNode(LifecycleNode):
         if self._perceiver is None:
             response.success, response.message = False, "not configured: there is no scale"
             return response
-        self._perceiver.pipeline.reset_scale()
+        self._perceiver.exchange.reset_scale()
         response.success, response.message = True, SCALE_FORGOTTEN
         log.info(response.message)
         return response
+
+    def _on_swapped(self, model_path: str) -> None:
+        """Let the parameter name the model in use, which the next configure loads again."""
+        self._config = replace(self._config, model_path=model_path)
+        self.set_parameters([Parameter("model_path", value=model_path)])
 
     def _report(self) -> None:
         perceiver = self._perceiver

@@ -26,6 +26,7 @@ INTERFACES: dict[str, Any] = {
     "diagnostic_msgs/msg/DiagnosticArray": DiagnosticArray,
     "gam_depth_msgs/msg/ScaleStatus": messages.ScaleStatus,
     "gam_depth_msgs/msg/PerceptionStatus": messages.PerceptionStatus,
+    "gam_depth_msgs/srv/ReloadModel": messages.ReloadModel,
     "gam_depth_msgs/srv/ResetScale": messages.ResetScale,
     "vision_msgs/msg/LabelInfo": messages.LabelInfo,
     "tf2_msgs/msg/TFMessage": messages.TFMessage,

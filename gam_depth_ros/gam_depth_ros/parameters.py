@@ -13,6 +13,7 @@ from typing import Any
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.setting import setting, validate
+from gam_depth_ros.reload import ReloadConfig
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class NodeConfig:
         maximum=1.0,
         live=True,
     )
+    reload: ReloadConfig = field(default_factory=ReloadConfig)
 
     def __post_init__(self) -> None:
         validate(self)
@@ -151,7 +153,13 @@ def change(config: NodeConfig, values: Mapping[str, Any], configured: bool) -> N
     """
     known = {spec.name: spec for spec in specs()}
     wanted = {name: value for name, value in values.items() if name in known}
-    fixed = [name for name in wanted if not known[name].live]
+    present = {spec.name: spec.default for spec in specs(config)}
+    fixed = [
+        name
+        for name, value in wanted.items()
+        # What is set to what it is does not change: a whole file may be loaded again.
+        if not known[name].live and _typed(name, value, present[name]) != present[name]
+    ]
     if configured and fixed:
         raise ValueError(
             f"{fixed[0]}: got a change while the node is configured, expected one before "

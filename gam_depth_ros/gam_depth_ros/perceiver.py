@@ -17,6 +17,7 @@ from gam_depth_ros.core.frame import Frame, Perception
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
+from gam_depth_ros.exchange import Exchange
 from gam_depth_ros.inputs import Inputs
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.parameters import NodeConfig
@@ -30,7 +31,7 @@ class Perceiver:
 
     Args:
         node: The node to publish and subscribe with.
-        pipeline: Perceives the frames until :meth:`exchange` gives another one.
+        pipeline: Perceives the frames until the exchange is given another one.
         config: The settings.
         health: Where frames are accounted for.
         throttle: Thins repeated lines.
@@ -45,7 +46,7 @@ class Perceiver:
         throttle: Throttle,
     ) -> None:
         self._node = node
-        self._pipeline = pipeline
+        self.exchange = Exchange(pipeline, self._take_over)
         self._config = config
         self._health = health
         self._throttle = throttle
@@ -57,15 +58,15 @@ class Perceiver:
         health.model = diagnostics.model_facts(pipeline.engine)
 
     @property
-    def pipeline(self) -> PerceptionPipeline:
-        """The pipeline of the next frame."""
-        return self._pipeline
+    def active(self) -> bool:
+        """Whether frames are taken in."""
+        return self._worker is not None
 
     def start(self) -> None:
         """Subscribe and start the worker, all counts and the scale at zero."""
         config = self._config
         self._health.restart()
-        self._pipeline.reset()
+        self.exchange.reset()
         self._last_stamp_ns = 0
         slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
         self._intake = Intake(slop_s, wait_s, self._health.dropped)
@@ -78,7 +79,7 @@ class Perceiver:
             config,
         )
         self._worker = Worker(self._intake, self._process, self._health.failed)
-        self._name_labels()
+        self._take_over(self.exchange.current)
 
     def stop(self) -> None:
         """Unsubscribe and let the frame in hand finish; harmless where nothing runs."""
@@ -96,16 +97,6 @@ class Perceiver:
         self._outputs.destroy()
         self._health.model = diagnostics.ModelFacts()
 
-    def exchange(self, pipeline: PerceptionPipeline) -> PerceptionPipeline:
-        """Perceive with another pipeline from the next frame on; returns the former one.
-
-        A frame takes its pipeline once, at its start: the one in hand is finished by the former.
-        """
-        former, self._pipeline = self._pipeline, pipeline
-        self._health.model = diagnostics.model_facts(pipeline.engine)
-        self._name_labels()
-        return former
-
     def configure(self, config: NodeConfig) -> None:
         """Take over changed settings."""
         self._config = config
@@ -113,7 +104,7 @@ class Perceiver:
             self._intake.wait_s = config.pairing_wait_s
         if self._inputs is not None:
             self._inputs.configure(config.pipeline)
-        self._pipeline.configure(config.pipeline)
+        self.exchange.configure(config.pipeline)
 
     def waiting_for(self) -> str:
         """Name what has not arrived yet; empty when nothing is missing."""
@@ -125,15 +116,17 @@ class Perceiver:
             head = messages.to_header(now_ns, "")
             self._outputs.publish(topics.STATUS, messages.to_status(snapshot, head))
 
-    def _name_labels(self) -> None:
+    def _take_over(self, pipeline: PerceptionPipeline) -> None:
+        """Tell whose frames the next ones are: in diagnostics, and what their labels mean."""
+        self._health.model = diagnostics.model_facts(pipeline.engine)
         if messages.LabelInfo is not None:
             head = messages.to_header(self._now_ns(), "")
-            labels = self._pipeline.engine.spec.labels
+            labels = pipeline.engine.spec.labels
             self._outputs.publish(topics.LABEL_INFO, messages.to_label_info(labels, head))
 
     def _process(self, job: Job) -> None:
         """Perceive one frame and publish it; in the worker's thread."""
-        inputs, pipeline = self._inputs, self._pipeline
+        inputs = self._inputs
         assert inputs is not None
         watch = stopwatch.Stopwatch(job.received_ns)
         watch.lap("wait")
@@ -141,8 +134,8 @@ class Perceiver:
             frame = inputs.frame(job)
             watch.lap("decode")
             wanted = self._outputs.wanted(calibrated=frame.intrinsics is not None)
-            self._notice_loop(job.stamp_ns, pipeline)
-            perception = pipeline.process(frame, outputs.needed(wanted))
+            self._notice_loop(job.stamp_ns)
+            perception, pipeline = self.exchange.process(frame, outputs.needed(wanted))
         except (ImageError, FrameError, EngineError) as error:
             self._health.failed()
             inputs.say(f"{error}; frame lost")
@@ -158,7 +151,7 @@ class Perceiver:
         latency = watch.latency(self._now_ns(), job.stamp_ns)
         self._health.published({**watch.laps, **perception.stage_ms, **latency})
 
-    def _notice_loop(self, stamp_ns: int, pipeline: PerceptionPipeline) -> None:
+    def _notice_loop(self, stamp_ns: int) -> None:
         if stamp_ns < self._last_stamp_ns:
             log.warning(
                 "image: got stamp %d ns after %d ns, expected later ones (did a bag loop?); the "
@@ -166,7 +159,7 @@ class Perceiver:
                 stamp_ns,
                 self._last_stamp_ns,
             )
-            pipeline.reset()
+            self.exchange.reset()
         self._last_stamp_ns = stamp_ns
 
     def _result(

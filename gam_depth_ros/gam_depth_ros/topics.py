@@ -160,4 +160,12 @@ RESET_SCALE = Topic(
     "Forget the metric scale; metric outputs are NaN until it is known again. Off where "
     "gam_depth_msgs is not installed.",
 )
-SERVICES = (RESET_SCALE,)
+RELOAD_MODEL = Topic(
+    "~/reload_model",
+    "gam_depth_msgs/srv/ReloadModel",
+    "Load another model beside the running one, compare both on `shadow_frames` frames, put it in "
+    "its place between two frames, and take it back if it breaks the contract, gives unhealthy "
+    "depth or sigma, or is slower than `reload.latency_budget_ms`. Answers when it is over. Off "
+    "where gam_depth_msgs is not installed.",
+)
+SERVICES = (RESET_SCALE, RELOAD_MODEL)

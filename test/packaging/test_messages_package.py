@@ -43,6 +43,7 @@ def test_cmake_names_every_interface(repo_dir):
     assert {path.name for path in files} == {
         "PerceptionStatus.msg",
         "ScaleStatus.msg",
+        "ReloadModel.srv",
         "ResetScale.srv",
     }
     assert all(f'"{path.parent.name}/{path.name}"' in cmake for path in files)

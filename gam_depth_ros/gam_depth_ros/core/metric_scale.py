@@ -5,6 +5,8 @@ Both serve only frames after the one that taught them.
 
 from __future__ import annotations
 
+import math
+
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.coverage_tracking import CoverageTracker, IntervalGains, coverage_of
 from gam_depth_ros.core.frame import Frame, FrameQuality, ReferenceDepth, ScaleState
@@ -13,6 +15,7 @@ from gam_depth_ros.core.model_spec import ModelSpec, NetworkOutput
 from gam_depth_ros.core.pairing import reference_problem
 from gam_depth_ros.core.prediction import Prediction
 from gam_depth_ros.core.scale_alignment import ScaleObservation, make_scale_source
+from gam_depth_ros.core.scale_filter import ScaleMeasurement
 
 
 class MetricScale:
@@ -42,6 +45,18 @@ class MetricScale:
         """Forget the scale and what was learnt of sigma."""
         self._source.reset()
         self._coverage.reset()
+
+    def adopt(self, scale: ScaleState, stamp_ns: int) -> None:
+        """Know a scale at once: what another network's says of this one's.
+
+        Args:
+            scale: Known, for an image of this stamp; its age is counted on.
+            stamp_ns: The image's stamp.
+        """
+        age_ns = int(scale.age_s * 1e9) if math.isfinite(scale.age_s) else 0
+        self._source.adopt(
+            ScaleMeasurement(stamp_ns - age_ns, math.log(scale.value), scale.sigma_log**2)
+        )
 
     def known_at(self, stamp_ns: int) -> tuple[ScaleState, IntervalGains]:
         """Return what frames strictly before this stamp taught."""

@@ -102,6 +102,11 @@ class PerceptionPipeline:
         with self._lock:
             self._scale.reset()
 
+    def adopt_scale(self, scale: ScaleState, stamp_ns: int) -> None:
+        """Know at this stamp what another network's scale says of this one's."""
+        with self._lock:
+            self._scale.adopt(scale, stamp_ns)
+
     def process(self, frame: Frame, outputs: Outputs | None = None) -> Perception:
         """Process one frame.
 
@@ -198,9 +203,8 @@ class PerceptionPipeline:
         if back_ns > 0:
             self._reset()
         self._last_stamp_ns = stamp_ns
-        if back_ns > 0:
-            return (f"stamps went back by {back_ns / 1e9:.3f} s: the scale starts anew",)
-        return ()
+        notes = (f"stamps went back by {back_ns / 1e9:.3f} s: the scale starts anew",)
+        return notes if back_ns > 0 else ()
 
     def _steadied(
         self,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.frame import LOCKED, ReferenceDepth, ScaleState
 from gam_depth_ros.core.reference_check import ReferenceCheck
-from gam_depth_ros.core.scale_filter import ScaleFilter
+from gam_depth_ros.core.scale_filter import ScaleFilter, ScaleMeasurement
 from gam_depth_ros.core.scale_measurement import (
     ScaleObservation,
     floor_measurement,
@@ -54,6 +54,9 @@ class ScaleSource(Protocol):
 
     def refuse(self, reason: str) -> None:
         """Take note that a frame's reference was refused before it came here."""
+
+    def adopt(self, measured: ScaleMeasurement) -> None:
+        """Know this scale at once, in place of what was learnt."""
 
     def configure(self, config: ScaleConfig) -> None:
         """Take over changed settings, keeping what was learnt."""
@@ -96,6 +99,9 @@ class FixedScale:
     def refuse(self, reason: str) -> None:
         """Ignore the reference."""
 
+    def adopt(self, measured: ScaleMeasurement) -> None:
+        """Ignore it: what the user states holds."""
+
     def configure(self, config: ScaleConfig) -> None:
         """Take over a changed value."""
         self._config = config
@@ -133,6 +139,10 @@ class MedianReference:
     def estimate(self, stamp_ns: int) -> ScaleState:
         """Return the scale for an image, from references stamped strictly before it."""
         return self._filter.estimate(stamp_ns)
+
+    def adopt(self, measured: ScaleMeasurement) -> None:
+        """Know this scale at once, in place of what was learnt."""
+        self._filter.believe(measured)
 
     def refuse(self, reason: str) -> None:
         """Take note that a frame's reference was refused before it came here."""
@@ -203,6 +213,10 @@ class CameraHeight:
     def estimate(self, stamp_ns: int) -> ScaleState:
         """Return the scale for an image, from frames stamped strictly before it."""
         return self._filter.estimate(stamp_ns)
+
+    def adopt(self, measured: ScaleMeasurement) -> None:
+        """Know this scale at once, in place of what was learnt."""
+        self._filter.believe(measured)
 
     def refuse(self, reason: str) -> None:
         """Ignore references."""

@@ -166,6 +166,11 @@ class ScaleFilter:
         """Take a measurement, later than all before it."""
         self._pending = [*self._pending, measured][-_MAX_PENDING:]
 
+    def believe(self, measured: ScaleMeasurement) -> None:
+        """Know a scale at once, in place of all learnt: that of another network, converted."""
+        self.reset()
+        self._belief, self._ever_known = _first(measured, self._config), True
+
     def refuse(self, reason: str) -> None:
         """Note why there is no measurement; the next one that is followed ends it."""
         self._trouble = reason

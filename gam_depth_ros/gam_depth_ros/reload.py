@@ -1,0 +1,297 @@
+"""Another model for a running node: load, compare, swap, watch, and back if it fails. No ROS here.
+
+All of it runs in a thread of its own beside the worker, which goes on with the running model.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gam_depth_ros.core.engine import EngineError
+from gam_depth_ros.core.frame import Frame, Perception
+from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline, load_pipeline
+from gam_depth_ros.core.setting import setting, validate
+from gam_depth_ros.exchange import Exchange
+from gam_depth_ros.shadow import (
+    Comparison,
+    Look,
+    Shadow,
+    compared,
+    difference,
+    handed_over,
+    health_problem,
+    look,
+    same_labels,
+)
+
+log = logging.getLogger(__name__)
+
+Seen = tuple[Frame, Perception, PerceptionPipeline]
+
+
+@dataclass(frozen=True)
+class ReloadConfig:
+    """When a reloaded model is kept."""
+
+    latency_budget_ms: float = setting(
+        500.0,
+        "A reloaded model whose network takes longer for a frame, median, is not kept.",
+        minimum=0.1,
+        maximum=60_000.0,
+        live=True,
+    )
+    probation_frames: int = setting(
+        30,
+        "Frames after a reload during which the former model is kept, to take over again if the "
+        "new one fails; 0: none.",
+        minimum=0,
+        maximum=10_000,
+        live=True,
+    )
+    frame_wait_s: float = setting(
+        5.0,
+        "Longest time that a reload waits for the next frame to compare or to watch, seconds.",
+        minimum=0.1,
+        maximum=600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+@dataclass(frozen=True)
+class ReloadRequest:
+    """What ``~/reload_model`` asks for.
+
+    Attributes:
+        model_path: The ONNX file; empty for the shipped one.
+        shadow_frames: Frames to compare both models on first.
+        compare_only: Whether to stop there.
+    """
+
+    model_path: str
+    shadow_frames: int = 0
+    compare_only: bool = False
+
+
+@dataclass(frozen=True)
+class ReloadResult:
+    """How a reload ended.
+
+    Attributes:
+        swapped: Whether the new model is in use.
+        success: The same; for a comparison only, whether it was made.
+        message: One line.
+        sha256: Of the file that was loaded, empty if none was.
+        comparison: Both models on the same frames.
+    """
+
+    swapped: bool
+    success: bool
+    message: str
+    sha256: str = ""
+    comparison: Comparison = field(default_factory=Comparison)
+
+
+class ReloadError(RuntimeError):
+    """The new model is not kept. The message is one line."""
+
+
+class Mailbox:
+    """Holds the newest frame with its perception until it is taken, or the box is closed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._newest: Seen | None = None
+        self._closed = False
+
+    def put(self, frame: Frame, perception: Perception, by: PerceptionPipeline) -> None:
+        """Put a frame in the place of the one before."""
+        with self._changed:
+            self._newest = frame, perception, by
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float) -> Seen | None:
+        """Return the newest frame, None if there is none in time or the box is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest or self._closed, timeout_s)
+            newest, self._newest = self._newest, None
+            return None if self._closed else newest
+
+    def close(self) -> None:
+        """End every wait."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class ModelReload:
+    """One reload, to be run once.
+
+    Args:
+        exchange: Holds the running pipeline.
+        request: What is asked for.
+        config: When the new model is kept.
+        active: Whether frames are perceived now: without, there is nothing to compare or watch.
+        tell: Called with one line on progress.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        request: ReloadRequest,
+        config: ReloadConfig,
+        *,
+        active: bool,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._exchange = exchange
+        self._request = request
+        self._config = config
+        self._active = active
+        self._tell = tell
+        self._box = Mailbox()
+        self._lock = threading.Lock()
+        self._cancelled = ""
+        self._swapped = False
+        self._sha256 = ""
+        self._comparison = Comparison()
+        self._running_spreads_log: list[float] = []
+        self._last: Perception | None = None
+        self._own_scale = False
+
+    def cancel(self, reason: str) -> None:
+        """End it: before the swap the running model stays, after it the new one."""
+        with self._lock:
+            self._cancelled = reason
+        self._box.close()
+
+    def run(self) -> ReloadResult:
+        """Do it; blocks until it is over."""
+        try:
+            message = self._run()
+        except (ReloadError, ValueError, OSError, EngineError, MemoryError) as error:
+            stays = self._exchange.current.engine.info.get("path", "the running model")
+            line = " ".join(str(error).split()) or type(error).__name__
+            return self._result(False, f"{line}; {stays} goes on")
+        finally:
+            self._exchange.settle()
+        return self._result(True, message)
+
+    def _result(self, success: bool, message: str) -> ReloadResult:
+        swapped = self._swapped and success
+        return ReloadResult(swapped, success, message, self._sha256, self._comparison)
+
+    def _run(self) -> str:
+        request, exchange = self._request, self._exchange
+        if request.shadow_frames and not self._active:
+            raise ReloadError(
+                f"shadow_frames: got {request.shadow_frames} while no frames are perceived, "
+                "expected 0; activate the node first"
+            )
+        if request.compare_only and not request.shadow_frames:
+            raise ReloadError("compare_only: got no shadow_frames, expected some to compare on")
+        self._tell(f"loading {request.model_path}")
+        pipeline = load_pipeline(request.model_path or None, exchange.current.config)
+        self._sha256 = pipeline.engine.sha256
+        exchange.join(pipeline)
+        if self._active:
+            exchange.watch(self._box.put)
+        if request.shadow_frames:
+            self._compare(pipeline)
+        if request.compare_only:
+            return f"compared only: {self._comparison.line()}"
+        scale_line = self._hand_scale_over(pipeline)
+        with self._lock:
+            if self._cancelled:
+                raise ReloadError(self._cancelled)
+            exchange.swap(pipeline, probation=self._active and self._config.probation_frames > 0)
+            self._swapped = True
+        watched = self._watch(pipeline)
+        told = (f"{pipeline.engine.info['path']} runs", watched, scale_line)
+        return "; ".join(filter(None, (*told, self._comparison.line())))
+
+    def _compare(self, candidate: PerceptionPipeline) -> None:
+        """Run both on the same frames; the new one learns its own scale meanwhile."""
+        wanted, shadow = compared(Outputs.none()), Shadow()
+        running = self._exchange.current
+        alike = same_labels(running.engine.spec.labels, candidate.engine.spec.labels)
+        self._tell(f"comparing two models on {self._request.shadow_frames} frames")
+        for _ in range(self._request.shadow_frames):
+            frame, perception, _ = self._next("to compare on")
+            try:
+                other = candidate.process(frame, wanted)
+            except FrameError as error:
+                raise ReloadError(f"health: {error}") from error
+            shadow.update(difference(perception, other, same_labels=alike))
+            self._last, self._own_scale = perception, other.scale.known
+        self._comparison = shadow.comparison()
+        self._running_spreads_log = [one.running.spread_log for one in shadow.seen]
+        if problem := shadow.problem():
+            raise ReloadError(problem)
+        # Beside another network every frame is slower than alone: only the fastest one counts.
+        self._require_fast("the fastest frame", [one.other.engine_ms for one in shadow.seen], 0)
+
+    def _hand_scale_over(self, pipeline: PerceptionPipeline) -> str:
+        """Give the new pipeline the scale where its own is unknown; returns a line on it."""
+        ratio, scale = self._comparison.scale_ratio, pipeline.config.scale
+        if scale.source == "fixed":
+            right = f", {scale.fixed_value / ratio:.4g} keeps the metres" if ratio > 0 else ""
+            return f"scale.fixed_value stays {scale.fixed_value:g}{right}"
+        if self._own_scale:
+            return "its scale was learnt during the comparison"
+        last = self._last
+        state = None if last is None else handed_over(last.scale, self._comparison)
+        if last is None or state is None:
+            return "its scale is learnt anew, metric outputs are NaN until then"
+        pipeline.adopt_scale(state, last.stamp_ns)
+        return f"the scale {last.scale.value:.4g} was handed over as {state.value:.4g}"
+
+    def _watch(self, pipeline: PerceptionPipeline) -> str:
+        """Watch the new model's first frames; returns a line, raises after it was taken back."""
+        frames = self._config.probation_frames if self._active else 0
+        looks: list[Look] = []
+        self._tell(f"the new model is on probation for {frames} frames")
+        while len(looks) < frames:
+            try:
+                _, perception, by = self._next("to watch")
+            except ReloadError as error:
+                return f"probation ended after {len(looks)} of {frames} frames ({error})"
+            if self._exchange.current is not pipeline:
+                raise ReloadError(f"health: {self._exchange.fault}")
+            if by is pipeline:  # the former one may have had a frame in hand
+                looks.append(look(perception))
+        try:
+            if problem := health_problem(looks, self._running_spreads_log):
+                raise ReloadError(problem)
+            self._require_fast("the median frame", [one.engine_ms for one in looks], 50)
+        except ReloadError as error:
+            self._exchange.roll_back(str(error))
+            raise
+        return ""
+
+    def _require_fast(self, which: str, engine_ms: list[float], percentile: int) -> None:
+        budget_ms = self._config.latency_budget_ms
+        took_ms = float(np.percentile(engine_ms, percentile)) if engine_ms else 0.0
+        if took_ms > budget_ms:
+            raise ReloadError(
+                f"latency: got {took_ms:.1f} ms for {which}, expected at most "
+                f"reload.latency_budget_ms {budget_ms:g}"
+            )
+
+    def _next(self, what: str) -> Seen:
+        found = self._box.take(self._config.frame_wait_s)
+        if self._cancelled:
+            raise ReloadError(self._cancelled)
+        if found is None:
+            raise ReloadError(
+                f"got no frame {what} within {self._config.frame_wait_s:g} s, expected images and "
+                "a subscriber to an output"
+            )
+        return found
