@@ -52,6 +52,6 @@ def test_a_kernel_with_its_normalisation_is_what_the_file_holds():
 def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path, read):
     broken = tmp_path / "other.onnx"
     broken.write_bytes(b"no model")
-    with pytest.raises(ValueError, match="expected a model file of") as caught:
+    with pytest.raises(ValueError, match="expected a whole ONNX file") as caught:
         read(broken)
     assert "\n" not in str(caught.value)

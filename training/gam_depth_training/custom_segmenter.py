@@ -28,6 +28,7 @@ import onnxruntime
 import torch
 
 from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.core.model_file import read_model_file
 from gam_depth_training.config import read_yaml
 from gam_depth_training.file_digest import file_digest
 from gam_depth_training.label_maps import LabelMap, label_map
@@ -182,7 +183,7 @@ def _load_onnx(spec: SegmenterSpec) -> _Network:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(
-            str(spec.model), options, providers=["CPUExecutionProvider"]
+            read_model_file(spec.model).data, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's own classes share no other base
         raise ValueError(

@@ -9,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper
 
+from gam_depth_ros.core.model_file import read_model_file
 from gam_depth_ros.core.model_spec import METADATA_KEY, ModelSpec
 
 
@@ -29,7 +30,7 @@ def rewrite_spec(path: Path, change: Callable[[ModelSpec], ModelSpec], out: Path
         OSError: a file cannot be read or written.
     """
     try:
-        model = onnx.load(str(path))
+        model = onnx.load_from_string(read_model_file(path).data)
     except DecodeError as error:
         raise ValueError(f"{path}: got no ONNX file, expected a model; export it again") from error
     stored = {entry.key: entry.value for entry in model.metadata_props}

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from gam_depth_ros.core.model_file import read_model_file
 from gam_depth_ros.core.model_spec import METADATA_KEY, ModelSpec
 from gam_depth_training.networks import JointNetwork
 
@@ -41,7 +42,7 @@ def read_onnx_state(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be read, or is another program's.
     """
     try:
-        found = _with_norms(_arrays(onnx.load(str(path))))
+        found = _with_norms(_arrays(onnx.load_from_string(read_model_file(path).data)))
         state = JointNetwork.shaped_as(found).state_dict()
     except (OSError, DecodeError, KeyError) as error:
         raise ValueError(
@@ -65,7 +66,8 @@ def read_onnx_spec(path: Path) -> ModelSpec:
         ValueError: the file cannot be read, or carries none.
     """
     try:
-        properties = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+        model = onnx.load_from_string(read_model_file(path).data)
+        properties = {entry.key: entry.value for entry in model.metadata_props}
         return ModelSpec.from_json(properties[METADATA_KEY])
     except (OSError, DecodeError, KeyError) as error:
         raise ValueError(
