@@ -65,7 +65,8 @@ def fit(
     prepared: PreparedFolder = None,
     start: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Weights of the teacher, for self-teaching.")
+        Path | None,
+        typer.Option(help="Weights of the teacher, for self-teaching or distillation."),
     ] = None,
     changes: Changes = None,
     workers: Workers = 2,
@@ -82,7 +83,8 @@ def fit(
 
     try:
         if not is_recipe(config):
-            console.print(f"weights in {_fit_supervised(config, shards, out, progress)}")
+            written = _fit_supervised(config, shards, out, progress, teacher, start)
+            console.print(f"weights in {written}", soft_wrap=True)
             return
         recipe = load_recipe(config, [*(changes or ()), *_files(start=start, teacher=teacher)])
         result = _fit_recipe(
@@ -100,7 +102,14 @@ def fit(
     console.print(f"weights in {result.weights}", soft_wrap=True)
 
 
-def _fit_supervised(config: Path, shards: Path | None, out: Path, progress: bool) -> Path:
+def _fit_supervised(
+    config: Path,
+    shards: Path | None,
+    out: Path,
+    progress: bool,
+    teacher: Path | None,
+    start: Path | None,
+) -> Path:
     from gam_depth_training.config import load_config
     from gam_depth_training.fit import fit as run
 
@@ -109,7 +118,7 @@ def _fit_supervised(config: Path, shards: Path | None, out: Path, progress: bool
             f"{config}: got no --shards, expected a folder of them; run `gam-depth-train synth "
             "--shards FOLDER`"
         )
-    return run(load_config(config), shards, out, progress)
+    return run(load_config(config), shards, out, progress, teacher, start)
 
 
 def _files(**files: Path | None) -> list[str]:

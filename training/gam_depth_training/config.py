@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from gam_depth_training.network_shape import NetworkShape
+
 T = TypeVar("T")
 
 
@@ -49,6 +51,9 @@ class LossWeights:
         gradient: Differences of log depth between neighbours, over four scales.
         sigma: Laplace likelihood of the depth residual; moves sigma alone.
         semantic: Cross-entropy of the labels.
+        taught_depth: Absolute difference of log depth from a teacher's.
+        taught_sigma: Absolute difference of the logarithm of sigma from a teacher's.
+        taught_semantic: Divergence of a teacher's classes (Kullback-Leibler).
     """
 
     depth: float = 1.0
@@ -56,6 +61,14 @@ class LossWeights:
     gradient: float = 0.5
     sigma: float = 0.1
     semantic: float = 0.2
+    taught_depth: float = 0.0
+    taught_sigma: float = 0.0
+    taught_semantic: float = 0.0
+
+    @property
+    def teach(self) -> bool:
+        """Whether any term needs a teacher."""
+        return bool(self.taught_depth or self.taught_sigma or self.taught_semantic)
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,10 @@ class TrainingConfig:
             what is validated and exported. 0 keeps the weights themselves.
         loader_workers: Processes that prepare batches; 0 prepares them in the training process.
         augmentation: See AugmentationConfig.
-        weights: See LossWeights.
+        weights: See LossWeights; those of a teacher need one, see ``fit``.
+        network: What the network is made of.
+        decoders: How depth and semantics share a decoder, see JointNetwork; a stage with
+            ``shared_decoder`` has one for both in spite of it.
     """
 
     name: str
@@ -123,15 +139,38 @@ class TrainingConfig:
     loader_workers: int = 0
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     weights: LossWeights = field(default_factory=LossWeights)
+    network: NetworkShape = field(default_factory=NetworkShape)
+    decoders: Literal["separate", "split_late"] = "separate"
 
     def __post_init__(self) -> None:
+        if self.decoders not in ("separate", "split_late"):
+            raise ValueError(f"got decoders '{self.decoders}', expected separate or split_late")
+        if self.decoders != "separate" and any(stage.shared_decoder for stage in self.stages):
+            raise ValueError(
+                f"got decoders '{self.decoders}' and a stage with shared_decoder, expected one of "
+                "them: a shared decoder splits as a whole"
+            )
         if self.optimizer not in ("adamw", "muon"):
             raise ValueError(f"got optimizer '{self.optimizer}', expected adamw or muon")
 
     def digest(self) -> str:
-        """Return 12 hexadecimal digits that change with any setting."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """Return 12 hexadecimal digits that change with any setting.
+
+        Settings that older releases did not have count only where they differ from what those
+        releases did, so that their runs resume and their models' digests stand.
+        """
+        values = dataclasses.asdict(self)
+        for name in ("network", "decoders"):
+            if getattr(self, name) == getattr(_UNTOUCHED, name):
+                del values[name]
+        for name in ("taught_depth", "taught_sigma", "taught_semantic"):
+            if not values["weights"][name]:
+                del values["weights"][name]
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+_UNTOUCHED = TrainingConfig("", ())
 
 
 def load_config(path: Path) -> TrainingConfig:
@@ -150,10 +189,9 @@ def load_config(path: Path) -> TrainingConfig:
         )
         augmentation = build_dataclass(AugmentationConfig, data.pop("augmentation", {}))
         weights = build_dataclass(LossWeights, data.pop("weights", {}))
-        return build_dataclass(
-            TrainingConfig,
-            {**data, "stages": stages, "augmentation": augmentation, "weights": weights},
-        )
+        network = build_dataclass(NetworkShape, data.pop("network", {}))
+        parts = {"augmentation": augmentation, "weights": weights, "network": network}
+        return build_dataclass(TrainingConfig, {**data, "stages": stages, **parts})
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -5,13 +5,13 @@ It carries torchvision's parameter names, so its public ImageNet weights load fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-ENCODER_CHANNELS = (64, 64, 128, 256, 512)
+from gam_depth_training.network_shape import ENCODER_CHANNELS
 
 
 class BasicBlock(nn.Module):
@@ -46,26 +46,30 @@ class ResNetEncoder(nn.Module):
 
     Args:
         images: Pictures stacked along the channels: 1 for depth, 2 for pose.
+        channels: Channels of the features, finest first; fewer than ResNet-18's where pruned.
     """
 
-    def __init__(self, images: int = 1) -> None:
+    def __init__(self, images: int = 1, channels: Sequence[int] = ENCODER_CHANNELS) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3 * images, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3 * images, channels[0], 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = _layer(64, 64, stride=1)
-        self.layer2 = _layer(64, 128, stride=2)
-        self.layer3 = _layer(128, 256, stride=2)
-        self.layer4 = _layer(256, 512, stride=2)
+        self.layer1 = _layer(channels[0], channels[1], stride=1)
+        self.layer2 = _layer(channels[1], channels[2], stride=2)
+        self.layer3 = _layer(channels[2], channels[3], stride=2)
+        self.layer4 = _layer(channels[3], channels[4], stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the five features, finest first."""
-        x = (images - 0.45) / 0.225
-        features = [self.relu(self.bn1(self.conv1(x)))]
+        return self.encode((images - 0.45) / 0.225)
+
+    def encode(self, normalised: Tensor) -> list[Tensor]:
+        """Return the features of pictures that are normalised already."""
+        features = [self.relu(self.bn1(self.conv1(normalised)))]
         features.append(self.layer1(self.maxpool(features[-1])))
         for layer in (self.layer2, self.layer3, self.layer4):
             features.append(layer(features[-1]))

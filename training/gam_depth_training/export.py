@@ -28,12 +28,15 @@ from gam_depth_ros.core.model_spec import (
     REQUIRED_OUTPUTS,
     ModelSpec,
 )
-from gam_depth_training.networks import LAPLACE_68, JointNetwork
+from gam_depth_training.edge_encoder import RepBlock
+from gam_depth_training.networks import LAPLACE_68, JointNetwork, repeated
 from gam_depth_training.weight_rounding import round_to_int8
 
 logger = logging.getLogger(__name__)
 
 OPSET = 18
+# Under this key a model file says what its network is made of, for a training that goes on from it.
+SHAPE_METADATA_KEY = "gam_depth_network_shape"
 OUTPUTS = REQUIRED_OUTPUTS + OPTIONAL_OUTPUTS
 # Rounding in 8 bits moves depth; one per cent of it is far below what the network itself errs.
 MAX_MEDIAN_DEPTH_CHANGE = 0.01
@@ -53,14 +56,21 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return depth, sigma, label, label_confidence (N×H×W each) and features (N×C)."""
-        prediction = self.network(image.permute(0, 3, 1, 2).float() / 255.0)
-        confidence, label = prediction.logits.softmax(1).max(1)
+        # (x / 255 - 0.45) / 0.225 in one step.
+        normalised = image.permute(0, 3, 1, 2).float() * (1.0 / (255.0 * 0.225)) - 2.0
+        answer = self.network.answer(self.network.encoder.encode(normalised))
+        shape = self.network.shape
+        # What is computed at a lower resolution is finished there, and only then repeated.
+        sigma = repeated(LAPLACE_68 * answer.log_b.exp(), shape.depth_stride)
+        highest, label = answer.logits.max(1, keepdim=True)
+        # The highest class's share of the softmax, without the others'.
+        confidence = 1.0 / (answer.logits - highest).exp().sum(1, keepdim=True)
         return (
-            prediction.depth[:, 0],
-            LAPLACE_68 * prediction.log_b[:, 0].exp(),
-            label.to(torch.uint8),
-            confidence,
-            prediction.features,
+            answer.depth[:, 0],
+            sigma[:, 0],
+            repeated(label.to(torch.uint8), shape.semantic_stride)[:, 0],
+            repeated(confidence, shape.semantic_stride)[:, 0],
+            answer.features,
         )
 
 
@@ -101,7 +111,9 @@ def export_onnx(
         _trace(deployed, spec.input_size_hw, raw)
         model = forget_machine(compress_weights(onnx.load(str(raw))))
         spec = replace(spec, outputs=OUTPUTS)
-        helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+        helper.set_model_props(
+            model, {METADATA_KEY: spec.to_json(), SHAPE_METADATA_KEY: network.shape.to_json()}
+        )
         model.producer_name = "gam_depth_training"
         onnx.checker.check_model(model)
         candidate = Path(folder) / "candidate.onnx"
@@ -142,6 +154,8 @@ def _trace(deployed: DeployedNetwork, size_hw: tuple[int, int], path: Path) -> N
 def fuse_batch_norm(network: JointNetwork) -> JointNetwork:
     """Return a copy in evaluation mode with every batch norm folded into its convolution."""
     fused = copy.deepcopy(network).eval()
+    for block in [module for module in fused.modules() if isinstance(module, RepBlock)]:
+        block.fold()
     for module in fused.modules():
         for conv_name, norm_name in (("conv1", "bn1"), ("conv2", "bn2"), ("conv", "bn")):
             if isinstance(getattr(module, norm_name, None), nn.BatchNorm2d):

@@ -37,6 +37,7 @@ from gam_depth_training.config import StageConfig, TrainingConfig
 from gam_depth_training.module import SupervisedModule
 from gam_depth_training.networks import JointNetwork
 from gam_depth_training.start_weights import network_part
+from gam_depth_training.trained_network import Teacher, load_network
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,14 @@ class ReportScores(Callback):
         logger.info("step %d: %s", trainer.global_step, text)
 
 
-def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) -> Path:
+def fit(
+    config: TrainingConfig,
+    shards: Path,
+    out: Path,
+    progress: bool = True,
+    teacher: Path | None = None,
+    start: Path | None = None,
+) -> Path:
     """Train every stage; a stage that has its final weights is skipped, a started one resumed.
 
     Args:
@@ -119,18 +127,22 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
         shards: Folder of shards.
         out: Folder for checkpoints, weights and TensorBoard logs.
         progress: Whether to show a progress bar.
+        teacher: Weights of the network that teaches, where the config has terms for one.
+        start: Weights of this network to start from; the first stage that has no weights of its
+            own yet begins with them.
 
     Returns:
         The last stage's weights: a state dict of :class:`JointNetwork`.
 
     Raises:
-        ValueError: no or too few shards, or a checkpoint of another config.
+        ValueError: no or too few shards, a checkpoint of another config, a teacher without
+            terms or the other way round, or weights that do not fit.
         NonFiniteLossError: a loss term broke.
     """
+    taught = _load_teacher(config, teacher)
     out.mkdir(parents=True, exist_ok=True)
-    first = "shared" if config.stages[0].shared_decoder else "separate"
     lightning.seed_everything(config.seed, verbose=False)
-    network = JointNetwork(len(NYU13), first, decoder_norm=config.decoder_norm)
+    network = _first_network(config, start)
     weights = out / "weights.pt"
     for index, stage in enumerate(config.stages):
         if not stage.shared_decoder:
@@ -143,9 +155,35 @@ def fit(config: TrainingConfig, shards: Path, out: Path, progress: bool = True) 
             training, validation = split_shards(find_shards(shards), config.validation_shards)
             frames, held_out = load_shards(training), load_shards(validation)
             logger.info("%s: %d frames train, %d validate", stage.name, len(frames), len(held_out))
-            _fit_stage(network, config, stage, index, frames, held_out, out, progress)
+            _fit_stage(network, config, stage, index, frames, held_out, out, progress, taught)
             write_atomically(torch_bytes(network.state_dict()), weights)
     return weights
+
+
+def _first_network(config: TrainingConfig, start: Path | None) -> JointNetwork:
+    first = "shared" if config.stages[0].shared_decoder else config.decoders
+    network = JointNetwork(
+        len(NYU13), first, decoder_norm=config.decoder_norm, shape=config.network
+    )
+    if start is not None:
+        try:
+            network.load_state_dict(load_network(start).state_dict())
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(
+                f"{start}: got weights that do not fit ({str(error).splitlines()[0]}), expected "
+                f"those of the network of config {config.name}"
+            ) from error
+    return network
+
+
+def _load_teacher(config: TrainingConfig, path: Path | None) -> Teacher | None:
+    if config.weights.teach != (path is not None):
+        raise ValueError(
+            f"config {config.name}: got {'no' if path is None else 'a'} teacher and "
+            f"{'' if config.weights.teach else 'no '}weights for what it says, expected both or "
+            "neither; give --teacher FILE, or weights.taught_depth and the like"
+        )
+    return None if path is None else Teacher(load_network(path))
 
 
 def _fit_stage(
@@ -157,6 +195,7 @@ def _fit_stage(
     held_out: ShardFrames,
     out: Path,
     progress: bool,
+    teacher: Teacher | None,
 ) -> None:
     seed = config.seed + index
     lightning.seed_everything(seed, verbose=False)
@@ -174,7 +213,7 @@ def _fit_stage(
             network.load_state_dict(network_part(found["state_dict"]))
             return
         logger.info("stage %s resumes at step %d", stage.name, first_step)
-    module = SupervisedModule(network, config, stage, seed)
+    module = SupervisedModule(network, config, stage, seed, teacher)
     checkpoints = KeepLast(folder, CHECKPOINT_EVERY_STEPS, identity)
     averaging = [RunningMean(config.ema_decay)] if config.ema_decay > 0 else []
     trainer = lightning.Trainer(

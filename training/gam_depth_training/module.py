@@ -14,6 +14,7 @@ from gam_depth_training.batch import Batch, augment
 from gam_depth_training.config import LossWeights, StageConfig, TrainingConfig
 from gam_depth_training.muon import Muon, muon_groups
 from gam_depth_training.networks import JointNetwork, JointPrediction
+from gam_depth_training.trained_network import Teacher, taught_terms
 from gam_depth_training.validation import ValidationScore
 
 
@@ -50,6 +51,7 @@ class SupervisedModule(lightning.LightningModule):
         config: The whole run.
         stage: This part of it.
         seed: Seeds the augmentation, another one for each stage.
+        teacher: Answers for the terms of LossWeights that are taught; None without them.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class SupervisedModule(lightning.LightningModule):
         config: TrainingConfig,
         stage: StageConfig,
         seed: int,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.teacher = teacher
         self.config = config
         self.stage = stage
         self.seed = seed
@@ -72,7 +76,11 @@ class SupervisedModule(lightning.LightningModule):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
         image = augment(batch.image, self.config.augmentation, self._strength(), generator)
         image = image.contiguous(memory_format=torch.channels_last)
-        terms = supervised_terms(self.network(image), batch)
+        prediction = self.network(image)
+        terms = supervised_terms(prediction, batch)
+        if self.teacher is not None:
+            # The teacher sees the picture at its best, the student as the training changes it.
+            terms |= taught_terms(prediction, self.teacher(batch.image))
         total = weighted_total(terms, self.config.weights)
         if not torch.isfinite(total):
             broken = [name for name, term in terms.items() if not torch.isfinite(term)]

@@ -8,17 +8,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gam_depth_training.attention import CrossTaskAttention
-from gam_depth_training.encoder import ENCODER_CHANNELS, ResNetEncoder
+from gam_depth_training.decoder import Decoder, Head
+from gam_depth_training.edge_encoder import EdgeEncoder
+from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.geometry import disparity_to_depth
+from gam_depth_training.network_shape import (
+    PAPER,
+    NetworkShape,
+    shape_from_tensor,
+    shape_to_tensor,
+)
 
-DECODER_CHANNELS = (16, 32, 64, 128, 256)
 Decoders = Literal["separate", "shared", "split_late"]
 # Steps of the decoder that depth and semantics have in common; None: all of them.
 SPLIT_STEP: Mapping[str, int | None] = {"separate": 0, "shared": None, "split_late": 3}
@@ -27,87 +34,8 @@ MIN_LOG_B = -4.6
 MAX_LOG_B = 0.7
 # Half-width of the central 68.3 % of a Laplace distribution of scale 1: -ln(1 - 0.683).
 LAPLACE_68 = 1.149
-
-
-class ConvBlock(nn.Module):
-    """3×3 convolution with reflection padding and ELU, as in the paper's decoders.
-
-    Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
-        batch_norm: Whether to normalise before the ELU. The paper does not; from scratch it helps,
-            and it costs nothing once folded into the convolution.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, batch_norm: bool = False) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, 3, padding=1, padding_mode="reflect", bias=not batch_norm
-        )
-        self.bn = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B×in×H×W → B×out×H×W."""
-        return functional.elu(self.bn(self.conv(x)), inplace=True)
-
-
-class Decoder(nn.Module):
-    """The paper's decoder: five times convolve, double, join the encoder's feature, convolve.
-
-    Five encoder features → B×channels[0]×H×W at the input's resolution. Doubling is nearest.
-
-    Args:
-        channels: Output channels of the steps, finest first.
-        first_step: Steps before this one, of 0 to 4, are another decoder's: this one goes on with
-            what that one gives.
-        batch_norm: See ConvBlock.
-    """
-
-    STEPS = 5
-
-    def __init__(
-        self,
-        channels: tuple[int, ...] = DECODER_CHANNELS,
-        first_step: int = 0,
-        batch_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        self.first_step = first_step
-        before, after = [], []
-        incoming = ENCODER_CHANNELS[-1] if first_step == 0 else channels[self.STEPS - first_step]
-        for stage in range(self.STEPS - 1 - first_step, -1, -1):
-            skip = ENCODER_CHANNELS[stage - 1] if stage > 0 else 0
-            before.append(ConvBlock(incoming, channels[stage], batch_norm))
-            after.append(ConvBlock(channels[stage] + skip, channels[stage], batch_norm))
-            incoming = channels[stage]
-        self.before = nn.ModuleList(before)
-        self.after = nn.ModuleList(after)
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Decode the encoder's five features, finest first."""
-        return self.run(features[-1], features, self.first_step, self.STEPS)
-
-    def run(self, x: Tensor, features: list[Tensor], start: int, end: int) -> Tensor:
-        """Run the steps from ``start`` to before ``end`` on ``x``, the output of those before."""
-        for step in range(start, end):
-            x = self.before[step - self.first_step](x)
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            if step < self.STEPS - 1:
-                x = torch.cat((x, features[3 - step]), dim=1)
-            x = self.after[step - self.first_step](x)
-        return x
-
-
-class Head(nn.Module):
-    """3×3 convolution with reflection padding to the output channels, no activation."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B×in×H×W → B×out×H×W."""
-        return self.conv(x)
+# Under this name a state dict says what network it is of; files of older releases have none.
+SHAPE_KEY = "_extra_state"
 
 
 @dataclass(frozen=True)
@@ -119,7 +47,7 @@ class JointPrediction:
         depth: B×1×H×W, 0.1 to 10, up to scale.
         log_b: B×1×H×W, natural logarithm of the Laplace scale of log depth.
         logits: B×classes×H×W semantic scores before softmax.
-        features: B×512, mean of the deepest encoder feature.
+        features: B×C, mean of the deepest encoder feature.
     """
 
     disparity: Tensor
@@ -140,9 +68,10 @@ class JointNetwork(nn.Module):
             1/4 of the input's size, two from there on.
         cross_task_attention: Whether the two decoders look at each other once, through a gate.
         decoder_norm: Whether the decoders carry batch normalisation, see ConvBlock.
+        shape: What encoder and decoders are made of; its state dict carries it.
 
     Raises:
-        ValueError: unknown decoders, or attention between decoders that are one.
+        ValueError: decoders, attention and shape that do not go together.
     """
 
     def __init__(
@@ -151,31 +80,50 @@ class JointNetwork(nn.Module):
         decoders: Decoders = "separate",
         cross_task_attention: bool = False,
         decoder_norm: bool = False,
+        shape: NetworkShape = PAPER,
     ) -> None:
         super().__init__()
-        if decoders not in SPLIT_STEP or (cross_task_attention and decoders == "shared"):
-            raise ValueError(
-                f"got decoders '{decoders}' with cross_task_attention {cross_task_attention}, "
-                f"expected one of {', '.join(SPLIT_STEP)}, and attention only between two "
-                "decoders; change the recipe's network"
-            )
+        _check(decoders, cross_task_attention, shape)
         split = SPLIT_STEP[decoders]
         self.classes = classes
-        self.encoder = ResNetEncoder()
-        self.depth_decoder = Decoder(batch_norm=decoder_norm)
-        self.disparity_head = Head(DECODER_CHANNELS[0], 1)
-        self.sigma_head = Head(DECODER_CHANNELS[0], 1)
-        self.semantic_decoder = (
-            None if split is None else Decoder(first_step=split, batch_norm=decoder_norm)
-        )
-        self.semantic_head = Head(DECODER_CHANNELS[0], classes)
+        self.shape = shape
+        depth, semantic, padding = shape.depth_channels, shape.semantic_channels, shape.padding
+        kind = EdgeEncoder if shape.encoder == "edge" else ResNetEncoder
+        self.encoder = kind(channels=shape.encoder_channels)
+        make: dict[str, Any] = {
+            "batch_norm": decoder_norm,
+            "encoder_channels": shape.encoder_channels,
+            "padding": padding,
+            "activation": shape.activation,
+        }
+        self.depth_decoder = Decoder(depth, **make)
+        self.disparity_head = Head(depth[0], shape.depth_stride**2, padding)
+        self.sigma_head = Head(depth[0], 1, padding)
+        self.semantic_decoder: Decoder | None = None
+        if split is not None:
+            incoming = depth[-split] if split else None
+            self.semantic_decoder = Decoder(semantic, split, incoming=incoming, **make)
+        self.semantic_head = Head(semantic[0], classes, padding)
         self.attention: CrossTaskAttention | None = None
         if cross_task_attention and split is not None:
-            meeting = _meeting_step(split)
-            self.attention = CrossTaskAttention(DECODER_CHANNELS[Decoder.STEPS - meeting])
+            self.attention = CrossTaskAttention(depth[-_meeting_step(split)])
         # Start at 2 m, the middle of a room, instead of the sigmoid's 0.2 m.
         nn.init.constant_(self.disparity_head.conv.bias, -3.2)
         nn.init.constant_(self.sigma_head.conv.bias, -1.5)
+        self.register_load_state_dict_pre_hook(_of_older_release)
+
+    def get_extra_state(self) -> Tensor:
+        """Return the shape, for the state dict."""
+        return shape_to_tensor(self.shape)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Check that weights are of this shape; raises ValueError where they are not."""
+        found = shape_from_tensor(state)
+        if found != self.shape:
+            raise ValueError(
+                f"got weights of a network {found.to_json()}, expected {self.shape.to_json()}; "
+                "let the network be built from the weights"
+            )
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> JointNetwork:
@@ -200,12 +148,17 @@ class JointNetwork(nn.Module):
 
         Raises:
             KeyError: they are not a JointNetwork's.
+            ValueError: the shape that they carry is another release's.
         """
+        shape = shape_of(state)
         steps = {name.split(".")[2] for name in state if name.startswith("semantic_decoder.before")}
-        shapes: dict[int, Decoders] = {0: "shared", 2: "split_late", 5: "separate"}
+        # Split late, the common steps are the depth decoder's.
+        whole = len(shape.semantic_channels)
+        shapes: dict[int, Decoders] = {0: "shared", whole - 3: "split_late", whole: "separate"}
         attention = any(name.startswith("attention.") for name in state)
         classes = len(state["semantic_head.conv.weight"])
-        return cls(classes, shapes[len(steps)], attention, has_decoder_norm(state))
+        decoders: Decoders = "shared" if not steps else shapes[len(steps)]
+        return cls(classes, decoders, attention, has_decoder_norm(state), shape)
 
     def split_decoder(self) -> None:
         """Give the semantics a decoder of their own that starts as a copy of the shared one."""
@@ -214,9 +167,14 @@ class JointNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> JointPrediction:
         """Predict from B×3×H×W in [0, 1]; sides multiples of 32."""
-        features = self.encoder(image)
+        return self.finish(self.answer(self.encoder(image)))
+
+    def answer(self, features: list[Tensor]) -> JointPrediction:
+        """Predict from the encoder's features; sigma and scores at their decoders' resolution."""
         own, semantic = self._decode(features)
         disparity = torch.sigmoid(_in_full_precision(self.disparity_head, own))
+        if self.shape.depth_stride > 1:
+            disparity = functional.pixel_shuffle(disparity, self.shape.depth_stride)
         return JointPrediction(
             disparity,
             disparity_to_depth(disparity),
@@ -225,27 +183,83 @@ class JointNetwork(nn.Module):
             features[-1].mean((2, 3)),
         )
 
+    def finish(self, answer: JointPrediction) -> JointPrediction:
+        """Bring sigma and scores to the input's resolution, each pixel repeated."""
+        return JointPrediction(
+            answer.disparity,
+            answer.depth,
+            repeated(answer.log_b, self.shape.depth_stride),
+            repeated(answer.logits, self.shape.semantic_stride),
+            answer.features,
+        )
+
     def _decode(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the last features of depth and semantics, B×16×H×W each."""
+        """Return the last features of depth and semantics."""
         if self.semantic_decoder is None:
             shared = self.depth_decoder(features)
             return shared, shared
         split = self.semantic_decoder.first_step
         common = self.depth_decoder.run(features[-1], features, 0, split)
-        meeting = _meeting_step(split)
+        meeting = _meeting_step(split) if self.attention is not None else split
         depth = self.depth_decoder.run(common, features, split, meeting)
         semantic = self.semantic_decoder.run(common, features, split, meeting)
         if self.attention is not None:
             depth, semantic = self.attention(depth, semantic)
         return (
-            self.depth_decoder.run(depth, features, meeting, Decoder.STEPS),
-            self.semantic_decoder.run(semantic, features, meeting, Decoder.STEPS),
+            self.depth_decoder.run(depth, features, meeting, self.depth_decoder.steps),
+            self.semantic_decoder.run(semantic, features, meeting, self.semantic_decoder.steps),
         )
+
+
+def repeated(values: Tensor, factor: int) -> Tensor:
+    """Repeat each pixel of B×C×h×w ``factor`` times in both directions."""
+    if factor == 1:
+        return values
+    return functional.interpolate(values, scale_factor=float(factor), mode="nearest")
 
 
 def has_decoder_norm(state: Mapping[str, Tensor]) -> bool:
     """Say whether a JointNetwork's state dict has batch normalisation in its decoders."""
     return "depth_decoder.before.0.bn.weight" in state
+
+
+def shape_of(state: Mapping[str, Tensor]) -> NetworkShape:
+    """Return the shape that weights carry; the paper's for weights of older releases.
+
+    Raises:
+        ValueError: it does not read.
+    """
+    stored = state.get(SHAPE_KEY)
+    return PAPER if stored is None else shape_from_tensor(stored)
+
+
+def _of_older_release(
+    network: nn.Module, state: dict[str, Any], prefix: str, *_: object
+) -> None:
+    """Take weights without a shape for the paper's network, which older releases knew alone."""
+    state.setdefault(prefix + SHAPE_KEY, shape_to_tensor(PAPER))
+
+
+def _check(decoders: str, attention: bool, shape: NetworkShape) -> None:
+    if decoders not in SPLIT_STEP or (attention and decoders == "shared"):
+        raise ValueError(
+            f"got decoders '{decoders}' with cross_task_attention {attention}, "
+            f"expected one of {', '.join(SPLIT_STEP)}, and attention only between two "
+            "decoders; change the recipe's network"
+        )
+    split, own = SPLIT_STEP[decoders], len(shape.semantic_channels)
+    alike = shape.depth_channels == shape.semantic_channels
+    if (split is None or attention) and not alike:
+        raise ValueError(
+            f"got depth_channels {list(shape.depth_channels)} and semantic_channels "
+            f"{list(shape.semantic_channels)}, expected the same where decoders are shared or "
+            "look at each other; change the network's shape"
+        )
+    if split and (own <= split or len(shape.depth_channels) <= split):
+        raise ValueError(
+            f"got decoders '{decoders}' that end after {own} steps, expected more than {split}; "
+            "give semantic_channels another number"
+        )
 
 
 def _in_full_precision(head: Head, x: Tensor) -> Tensor:

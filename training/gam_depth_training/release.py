@@ -24,25 +24,9 @@ from gam_depth_training.networks import JointNetwork
 from gam_depth_training.picture_answers import ReferencePicture, measure
 from gam_depth_training.provenance import PROJECT_LICENCE, Provenance
 from gam_depth_training.reference_pictures import SYNTHETIC
-from gam_depth_training.start_weights import network_part, read_state
+from gam_depth_training.trained_network import load_network
 
 PARITY_PICTURES = 8
-
-
-def load_network(weights: Path) -> JointNetwork:
-    """Load what ``fit`` wrote, weights or a checkpoint of a recipe.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
-    try:
-        network = JointNetwork.from_state(network_part(read_state(weights)))
-    except ValueError as error:
-        raise ValueError(
-            f"{weights}: got {str(error).splitlines()[0]}, expected weights written by "
-            "`gam-depth-train fit`"
-        ) from error
-    return network.eval()
 
 
 def export_weights(

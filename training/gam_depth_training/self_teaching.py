@@ -11,34 +11,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from gam_depth_training.file_digest import file_digest
 from gam_depth_training.losses import laplace_nll
-from gam_depth_training.networks import JointNetwork, JointPrediction
+from gam_depth_training.networks import JointPrediction
 from gam_depth_training.objective import Terms
 from gam_depth_training.objective_options import ObjectiveOptions
 from gam_depth_training.recipe import Recipe
-from gam_depth_training.release import load_network
-
-
-class Teacher:
-    """A trained network that answers and never changes.
-
-    No module: so it is neither trained nor put into training mode, and no checkpoint of its
-    student carries it.
-
-    Args:
-        network: The trained network; it is frozen here.
-    """
-
-    def __init__(self, network: JointNetwork) -> None:
-        self.network = network.eval().requires_grad_(False)
-
-    @torch.no_grad()
-    def __call__(self, image: Tensor) -> JointPrediction:
-        """Predict from B×3×H×W in [0, 1], where the image is; without a gradient."""
-        return self.network.to(image.device)(image)
+from gam_depth_training.trained_network import Teacher, distillation, load_network
 
 
 class NoMotion(nn.Module):
@@ -130,21 +110,3 @@ def self_teaching_terms(
         pictures["labels"] = teacher.logits.argmax(1, keepdim=True)
         pictures["prediction"] = student.logits.argmax(1, keepdim=True)
     return Terms(scalars, total, {name: seen.detach() for name, seen in pictures.items()}, {})
-
-
-def distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean divergence (Kullback-Leibler) of a teacher's classes from a student's; a scalar.
-
-    The soft cross-entropy less the teacher's own entropy: 0 where the student says the same.
-
-    Args:
-        logits: B×C×H×W scores before softmax.
-        teacher_logits: The teacher's, same shape.
-    """
-    divergence = functional.kl_div(
-        logits.float().log_softmax(1),
-        teacher_logits.float().log_softmax(1),
-        reduction="none",
-        log_target=True,
-    )
-    return divergence.sum(1).mean()

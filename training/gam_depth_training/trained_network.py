@@ -1,0 +1,82 @@
+"""Networks that have been trained, as files and as teachers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gam_depth_training.networks import JointNetwork, JointPrediction
+from gam_depth_training.start_weights import network_part, read_state
+
+
+def load_network(weights: Path) -> JointNetwork:
+    """Load what ``fit`` wrote, weights or a checkpoint of a recipe.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        network = JointNetwork.from_state(network_part(read_state(weights)))
+    except ValueError as error:
+        raise ValueError(
+            f"{weights}: got {str(error).splitlines()[0]}, expected weights written by "
+            "`gam-depth-train fit`"
+        ) from error
+    return network.eval()
+
+
+class Teacher:
+    """A trained network that answers and never changes.
+
+    No module: so it is neither trained nor put into training mode, and no checkpoint of its
+    student carries it.
+
+    Args:
+        network: The trained network; it is frozen here.
+    """
+
+    def __init__(self, network: JointNetwork) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> JointPrediction:
+        """Predict from B×3×H×W in [0, 1], where the image is; without a gradient."""
+        return self.network.to(image.device)(image)
+
+
+def taught_terms(student: JointPrediction, teacher: JointPrediction) -> dict[str, Tensor]:
+    """Return what a student's answer costs beside its teacher's, unweighted, by name.
+
+    The teacher knows every pixel, those too where the truth is unknown, and its scale is one for
+    all pictures: nothing is masked and no median is taken out.
+
+    Args:
+        student: Its answer on the picture as the training changed it, with gradients.
+        teacher: The frozen answer on the picture as it was, without.
+    """
+    return {
+        "taught_depth": (student.depth.log() - teacher.depth.log()).abs().mean(),
+        "taught_sigma": (student.log_b.float() - teacher.log_b.float()).abs().mean(),
+        "taught_semantic": distillation(student.logits, teacher.logits),
+    }
+
+
+def distillation(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Mean divergence (Kullback-Leibler) of a teacher's classes from a student's; a scalar.
+
+    The soft cross-entropy less the teacher's own entropy: 0 where the student says the same.
+
+    Args:
+        logits: B×C×H×W scores before softmax.
+        teacher_logits: The teacher's, same shape.
+    """
+    divergence = functional.kl_div(
+        logits.float().log_softmax(1),
+        teacher_logits.float().log_softmax(1),
+        reduction="none",
+        log_target=True,
+    )
+    return divergence.sum(1).mean()
