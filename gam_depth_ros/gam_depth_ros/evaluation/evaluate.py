@@ -23,6 +23,7 @@ from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
+from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
 from gam_depth_ros.evaluation.gallery import Picture
 from gam_depth_ros.evaluation.observation import Event, observe
 from gam_depth_ros.evaluation.recorded import observe_recorded, open_recorded
@@ -38,6 +39,15 @@ PROTOCOL = (
     "frame. fusion: on blocks of the sensor's depth that were withheld from it. constant_floor: a "
     "constant depth that never saw the picture, through the same protocol."
 )
+INTERVALS = {
+    "confidence": CONFIDENCE,
+    "method": (
+        "over this recording's frames: circular block bootstrap of the mean, blocks as long as the "
+        "figure's own autocorrelation asks for; for pooled counts (labels, one scale per sequence) "
+        "blocks of about the cube root of the number of frames. Other recordings are another "
+        "question."
+    ),
+}
 NO_TRUTH = "no frame has a reference depth that belongs to its image"
 OF_RECORDED = (
     " Recorded outputs: the published metres stand for the network's depth; the two differ by one "
@@ -179,6 +189,8 @@ def _result(
         "fusion": tally.fusion.summary(),
         "health": tally.health.summary(),
         "segmentation": tally.segmentation.summary() if tally.labels.name == NYU13.name else None,
+        **tally.regions.summary(),
+        "intervals": INTERVALS,
         "latency_ms": latency_summary(tally, latency_of),
         "failures": tally.failures,
         "notes": [*recording.notes, *counted(tally.notes)],

@@ -13,6 +13,7 @@ from gam_depth_ros.core.frame import SOURCE_NETWORK
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
 from gam_depth_ros.core.sensor_fusion import SensorFusion
 from gam_depth_ros.core.uncertainty_metrics import coverage
+from gam_depth_ros.evaluation.frame_values import interval_ends
 from gam_depth_ros.evaluation.observation import Float, Observation
 from gam_depth_ros.evaluation.withholding import withhold_blocks
 
@@ -74,6 +75,11 @@ class FusionScore:
             "withheld_share": WITHHELD_SHARE,
             "abs_rel": {mode: float(np.mean(self._abs_rel[mode])) for mode in MODES},
             "coverage_1sigma": {mode: float(np.mean(self._covered[mode])) for mode in MODES},
+            "intervals": {
+                mode: ends
+                for mode in MODES
+                if (ends := interval_ends(np.array(self._abs_rel[mode]))) is not None
+            },
             "source_share": {
                 name: int(count) / total
                 for name, count in zip(

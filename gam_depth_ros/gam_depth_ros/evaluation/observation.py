@@ -32,6 +32,7 @@ class Observation:
             scale's own uncertainty; None unknown.
         metric_sigma_m: H×W float32 metres, the same with the scale's; None unknown.
         labels: H×W uint8 ids, None where there are none.
+        label_confidence: H×W float32, 0 to 1; None unknown.
         scale: Metres per unit of ``depth``; NaN unknown.
         scale_source: Where it comes from: ``median_reference``, ``fixed``, or empty unknown.
         floor_scale: Metres that a picture-free constant would have been given; NaN unknown.
@@ -69,6 +70,7 @@ class Observation:
     source: npt.NDArray[np.uint8] | None = None
     scale_state: ScaleState | None = None
     quality: FrameQuality | None = None
+    label_confidence: Float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ def _observation(
         scale_state=scale,
         quality=perception.quality,
         labels=perception.labels,
+        label_confidence=perception.label_confidence,
         scale=float(scale.value),
         scale_source=scale.source,
         floor_scale=floor_scale,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gam_depth_ros.core.scale_alignment import median_scale
+from gam_depth_ros.evaluation.frame_values import interval_ends
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 MIN_SIGMA_LOG = 1e-6
@@ -63,5 +64,14 @@ class ScaleScore:
             "log_wander": float(np.std(errors)) if known else None,
             "within_1sigma": float(np.mean(standard <= 1.0)) if known else None,
             "within_2sigma": float(np.mean(standard <= 2.0)) if known else None,
+            "intervals": {
+                name: ends
+                for name, values in (
+                    ("log_bias", errors),
+                    ("within_1sigma", (standard <= 1.0).astype(np.float64)),
+                    ("within_2sigma", (standard <= 2.0).astype(np.float64)),
+                )
+                if (ends := interval_ends(values)) is not None
+            },
             "frames": int(errors.size),
         }

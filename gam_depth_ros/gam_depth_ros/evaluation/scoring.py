@@ -26,11 +26,15 @@ from gam_depth_ros.core.metrics import (
     pixel_accuracy,
 )
 from gam_depth_ros.core.scale_alignment import median_scale as median_of_ratios
+from gam_depth_ros.evaluation.alignment_scoring import AlignmentScore
+from gam_depth_ros.evaluation.frame_values import BlockedSums, FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 RANGE_EDGES_M = tuple(np.arange(0.0, 10.5, 0.5).tolist())
 SERIES_ERRORS = ("abs_rel", "rmse", "d1")
 """What the report keeps of every frame; two reports are compared by these."""
+
+RELIABILITY_BINS = 15
 
 
 class MeanErrors:
@@ -39,22 +43,25 @@ class MeanErrors:
     def __init__(self) -> None:
         self.frames = 0
         self._sums = np.zeros(len(fields(DepthErrors)))
+        self._values = FrameValues()
 
     def add(self, errors: DepthErrors | None) -> None:
         """Take in one image; None (no valid pixel) counts nothing."""
         if errors is not None:
             self.frames += 1
             self._sums += np.array(list(asdict(errors).values()), np.float64)
+            for name, value in asdict(errors).items():
+                self._values.add(name, value)
 
     def summary(self) -> dict[str, Any]:
-        """Return the means (None without an image) and the number of images."""
+        """Return the means (None without an image), their intervals, the number of images."""
         names = [entry.name for entry in fields(DepthErrors)]
         means = self._sums / self.frames if self.frames else [None] * len(names)
         values = {
             name: None if mean is None else float(mean)
             for name, mean in zip(names, means, strict=True)
         }
-        return {**values, "frames": self.frames}
+        return {**values, "intervals": self._values.intervals(), "frames": self.frames}
 
 
 class DepthScore:
@@ -64,7 +71,8 @@ class DepthScore:
         self.median, self.online = MeanErrors(), MeanErrors()
         self.floor_median, self.floor_online = MeanErrors(), MeanErrors()
         self.without_scale = 0
-        self._contrasts: list[float] = []
+        self._values = FrameValues()
+        self._alignments = AlignmentScore()
         self._ranges = np.zeros((3, len(RANGE_EDGES_M) - 1))
 
     def add(self, truth_m: Float, seen: Observation) -> dict[str, float]:
@@ -85,6 +93,7 @@ class DepthScore:
         if seen.depth is not None:
             median = evaluate_depth(truth_m, seen.depth, align="median")
             ideal = self._add_profile(truth_m, seen.depth)
+            self._alignments.add(truth_m, seen.depth, ideal)
         if seen.metric_depth_m is not None:
             online = evaluate_depth(truth_m, seen.metric_depth_m, align="none")
         else:
@@ -111,7 +120,7 @@ class DepthScore:
         ratio = median_scale(truth, prediction)
         spread = float(np.std(np.log(truth)))
         if spread > 0:
-            self._contrasts.append(float(np.std(np.log(prediction))) / spread)
+            self._values.add("contrast", float(np.std(np.log(prediction))) / spread)
         relative = (np.clip(prediction * ratio, MIN_DEPTH_M, MAX_DEPTH_M) - truth) / truth
         for row, values in enumerate((np.abs(relative), relative, np.ones_like(relative))):
             self._ranges[row] += np.histogram(truth, RANGE_EDGES_M, weights=values)[0]
@@ -131,7 +140,6 @@ class DepthScore:
             for index in range(len(pixels))
             if pixels[index] > 0
         ]
-        contrast = float(np.mean(self._contrasts)) if self._contrasts else None
         return {
             "per_frame_median": self.median.summary(),
             "online_scale": {
@@ -142,7 +150,9 @@ class DepthScore:
                 "per_frame_median": self.floor_median.summary(),
                 "online_scale": self.floor_online.summary(),
             },
-            "contrast_ratio": contrast,
+            **self._alignments.summary(),
+            "contrast_ratio": self._values.mean("contrast"),
+            "contrast_interval": self._values.interval("contrast"),
             "by_range": by_range,
         }
 
@@ -153,23 +163,42 @@ class SegmentationScore:
     def __init__(self, labels: LabelSet) -> None:
         self.labels = labels
         self.frames = 0
-        self._matrix = np.zeros((len(labels), len(labels)), np.int64)
+        self._counts = BlockedSums((len(labels), len(labels)))
+        self._reliability = BlockedSums((3, RELIABILITY_BINS))
 
-    def add(self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
-        """Score one frame; pixels without a true label count nothing."""
+    def add(
+        self,
+        truth: npt.NDArray[np.uint8],
+        predicted: npt.NDArray[np.uint8],
+        confidence: Float | None = None,
+    ) -> None:
+        """Score one frame; pixels without a true label count nothing.
+
+        Args:
+            truth: H×W ids.
+            predicted: H×W ids.
+            confidence: H×W, 0 to 1; None where it is not known.
+        """
         self.frames += 1
         known = (truth < len(self.labels)) & (predicted < len(self.labels))
-        self._matrix += confusion_matrix(truth[known], predicted[known], len(self.labels))
+        ids = truth[known], predicted[known]
+        self._counts.add(confusion_matrix(*ids, len(self.labels)))
+        if confidence is not None and confidence.shape == truth.shape:
+            self._reliability.add(reliability_counts(confidence[known], ids[0] == ids[1]))
 
     def summary(self) -> dict[str, Any] | None:
         """Return the figures for the report, None without a scored frame."""
-        if not self._matrix.any():
+        matrix = self._counts.total().astype(np.int64)
+        if not matrix.any():
             return None
-        present = self._matrix.sum(axis=1) > 0
-        values = np.where(present, iou(self._matrix), np.nan)
+        present = matrix.sum(axis=1) > 0
+        values = np.where(present, iou(matrix), np.nan)
         return {
-            "miou": mean_iou(self._matrix),
-            "pixel_accuracy": pixel_accuracy(self._matrix),
+            "miou": mean_iou(matrix),
+            "pixel_accuracy": pixel_accuracy(matrix),
+            "intervals": self._intervals(),
+            "confusion": {"names": list(self.labels.names), "pixels": matrix.tolist()},
+            **self._calibration(),
             "iou": {
                 name: float(value)
                 for name, value in zip(self.labels.names, values, strict=True)
@@ -178,6 +207,61 @@ class SegmentationScore:
             "classes_in_truth": int(present.sum()),
             "frames": self.frames,
         }
+
+
+    def _intervals(self) -> dict[str, list[float]]:
+        found = {
+            "miou": self._counts.interval(lambda sums: mean_iou(sums.astype(np.int64))),
+            "pixel_accuracy": self._counts.interval(
+                lambda sums: pixel_accuracy(sums.astype(np.int64))
+            ),
+            "ece": self._reliability.interval(calibration_error),
+        }
+        return {name: ends for name, ends in found.items() if ends is not None}
+
+    def _calibration(self) -> dict[str, Any]:
+        counts = self._reliability.total()
+        if not counts[0].any():
+            return {"ece": None, "reliability": None}
+        filled = counts[0] > 0
+        return {
+            "ece": calibration_error(counts),
+            "reliability": {
+                "confidence": (counts[1][filled] / counts[0][filled]).tolist(),
+                "accuracy": (counts[2][filled] / counts[0][filled]).tolist(),
+                "pixel_share": (counts[0][filled] / counts[0].sum()).tolist(),
+            },
+        }
+
+
+def reliability_counts(
+    confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return 3×B by bin of confidence: pixels, sum of confidence, right ones.
+
+    Args:
+        confidence: N values, 0 to 1; what is not finite is left out.
+        right: N, whether the label is the true one.
+    """
+    known = np.isfinite(confidence)
+    values = confidence[known].astype(np.float64)
+    bins = np.clip((values * RELIABILITY_BINS).astype(np.int64), 0, RELIABILITY_BINS - 1)
+    return np.stack(
+        [
+            np.bincount(bins, weights=weights, minlength=RELIABILITY_BINS)
+            for weights in (None, values, right[known].astype(np.float64))
+        ]
+    ).astype(np.float64)
+
+
+def calibration_error(counts: npt.NDArray[np.float64]) -> float:
+    """Return the expected calibration error (Guo et al. 2017, equation 3); NaN without a pixel.
+
+    Args:
+        counts: As :func:`reliability_counts` gives them, summed over images.
+    """
+    total = float(counts[0].sum())
+    return float(np.abs(counts[1] - counts[2]).sum()) / total if total else float("nan")
 
 
 def valid_pixels(truth_m: Float) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from gam_depth_ros.evaluation.fusion_scoring import FusionScore
 from gam_depth_ros.evaluation.gallery import Gallery
 from gam_depth_ros.evaluation.health_scoring import HealthScore
 from gam_depth_ros.evaluation.observation import Dropped, Event, Observation, fitting_reference
+from gam_depth_ros.evaluation.region_scoring import RegionScore
 from gam_depth_ros.evaluation.sample import FrameFailure
 from gam_depth_ros.evaluation.scale_scoring import ScaleScore
 from gam_depth_ros.evaluation.scoring import DepthScore, SegmentationScore, valid_pixels
@@ -43,6 +44,7 @@ class Tally:
 
     def __post_init__(self) -> None:
         self.segmentation = SegmentationScore(self.labels)
+        self.regions = RegionScore(self.labels)
         self.temporal = TemporalScore(self.config.temporal)
         self.fusion = FusionScore(self.config.fusion)
         self.counts = dict.fromkeys(("in", "evaluated", "dropped", "failed", "without_truth"), 0)
@@ -77,6 +79,7 @@ class Tally:
             scores = self.depth.add(truth_m, seen)
             self.uncertainty.add(truth_m, seen)
             self.fusion.add(truth_m, seen)
+            self.regions.add(truth_m, seen)
             row["scale_log_error"] = number_or_none(self.scale.add(truth_m, seen))
             abs_rel = scores["abs_rel"]
             row |= {name: number_or_none(value) for name, value in scores.items()}
@@ -88,7 +91,8 @@ class Tally:
             self.exact_frames += 1
         truth, predicted = sample.labels, seen.labels
         if truth is not None and predicted is not None and truth.shape == predicted.shape:
-            self.segmentation.add(truth, predicted)
+            self.segmentation.add(truth, predicted, seen.label_confidence)
+            self.regions.add_labels(truth, predicted)
         self.gallery.add(index, seen, truth_m, abs_rel)
         if np.isfinite(seen.latency_ms):
             self.latencies_ms.append(seen.latency_ms)

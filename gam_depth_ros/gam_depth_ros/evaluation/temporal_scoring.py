@@ -22,6 +22,7 @@ from gam_depth_ros.core.temporal_metrics import (
     step_response,
     with_step,
 )
+from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Observation
 
 SCORED_WIDTH = 160
@@ -63,7 +64,8 @@ class TemporalScore:
         self._window: list[_Small] | None = []
         self._reactions: dict[float, int | None] = {}
         names = ("opw", "opw_network", "flicker", "flicker_network", "label_change")
-        self._values: dict[str, list[float]] = {name: [] for name in names}
+        self._names = names
+        self._values = FrameValues()
 
     def add(self, seen: Observation) -> None:
         """Score a frame against the one before; one without depth or labels is a gap."""
@@ -80,17 +82,13 @@ class TemporalScore:
         start: Any = None
         flow = np.asarray(self._search.calc(now.grey, last.grey, start), np.float32)
         weight = photometric_weight(now.grey, last.grey, flow)
-        self._take("opw", optical_warp_error(now.steady, last.steady, flow, weight))
-        self._take("opw_network", optical_warp_error(now.depth, last.depth, flow, weight))
-        self._take("label_change", label_change(now.labels, last.labels, flow, weight))
+        self._values.add("opw", optical_warp_error(now.steady, last.steady, flow, weight))
+        self._values.add("opw_network", optical_warp_error(now.depth, last.depth, flow, weight))
+        self._values.add("label_change", label_change(now.labels, last.labels, flow, weight))
         still = is_still(flow) & (weight > BELIEVED_WEIGHT)
         if still.mean() > MIN_STILL_SHARE:
-            self._take("flicker", flicker(now.steady, last.steady, still))
-            self._take("flicker_network", flicker(now.depth, last.depth, still))
-
-    def _take(self, name: str, value: float | None) -> None:
-        if value is not None:
-            self._values[name].append(value)
+            self._values.add("flicker", flicker(now.steady, last.steady, still))
+            self._values.add("flicker_network", flicker(now.depth, last.depth, still))
 
     def _watch(self, now: _Small) -> None:
         """Keep the first frames, until there are enough to see a step in."""
@@ -103,17 +101,14 @@ class TemporalScore:
 
     def summary(self) -> dict[str, Any] | None:
         """Return the figures for the report, None without two frames to compare."""
-        if not self._values["opw"]:
+        if not self._values.count("opw"):
             return None
-        means = {
-            name: float(np.mean(values)) if values else None
-            for name, values in self._values.items()
-        }
         return {
-            **means,
+            **{name: self._values.mean(name) for name in self._names},
+            "intervals": self._values.intervals(),
             "reaction_frames": {f"{step:+g}": count for step, count in self._reactions.items()},
-            "still_pairs": len(self._values["flicker"]),
-            "frames": len(self._values["opw"]),
+            "still_pairs": self._values.count("flicker"),
+            "frames": self._values.count("opw"),
         }
 
 

@@ -21,6 +21,7 @@ from gam_depth_ros.core.uncertainty_metrics import (
     sharpness,
     sparsification_curves,
 )
+from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 NOMINAL_COVERAGE = LEVELS[0]
@@ -38,6 +39,7 @@ class UncertaintyScore:
         self._ranked = 0
         self._by_uncertainty = np.zeros((len(METRICS), INTERVALS))
         self._by_error = np.zeros((len(METRICS), INTERVALS))
+        self._values = FrameValues()
 
     def add(self, truth_m: Float, seen: Observation) -> None:
         """Score one frame; frames without sigma count nothing."""
@@ -68,6 +70,8 @@ class UncertaintyScore:
             curves = sparsification_curves(*pixels, metric)
             self._by_uncertainty[row] += curves.by_uncertainty
             self._by_error[row] += curves.by_error
+            self._values.add(f"ause_{metric}", curves.ause)
+            self._values.add(f"aurg_{metric}", curves.aurg)
         self._ranked += 1
 
     def summary(self) -> dict[str, Any] | None:
@@ -90,6 +94,14 @@ class UncertaintyScore:
                 **{key: score.curve() for key, score in self._coverage.items()},
             },
             **self._ranking(),
+            "intervals": {
+                **self._values.intervals(),
+                **{
+                    f"{name}.{key}": ends
+                    for key, score in self._coverage.items()
+                    for name, ends in score.values.intervals().items()
+                },
+            },
             "frames": self._coverage[ALIGNED].frames,
         }
 
@@ -118,8 +130,7 @@ class _Coverage:
 
     def __init__(self) -> None:
         self.frames = 0
-        self._sums = dict.fromkeys(FIGURES, 0.0)
-        self._known = dict.fromkeys(FIGURES, 0)
+        self.values = FrameValues()
         self._levels = np.zeros(len(SIGMA_LEVELS))
 
     def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> None:
@@ -133,16 +144,14 @@ class _Coverage:
             interval_score(log_error, sigma_log, NOMINAL_COVERAGE),
         )
         for name, value in zip(FIGURES, values, strict=True):
-            if np.isfinite(value):
-                self._sums[name] += value
-                self._known[name] += 1
+            self.values.add(name, float(value))
         in_sigmas = np.abs(log_error) / np.maximum(sigma_log, np.float32(1e-9))
         ordered = np.sort(in_sigmas[:: max(1, in_sigmas.size // RANKED_PIXELS)])
         self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
 
     def mean(self, name: str) -> float | None:
         """Return the mean of one of FIGURES; None where it was never known."""
-        return self._sums[name] / self._known[name] if self._known[name] else None
+        return self.values.mean(name)
 
     def curve(self) -> list[float] | None:
         return [float(v) for v in self._levels / self.frames] if self.frames else None

@@ -1,0 +1,134 @@
+"""What every frame of a recording says of a figure, kept small, so that a mean gets an interval."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.evaluation.bootstrap import CONFIDENCE, interval_of_mean
+
+MOST_VALUES = 2000
+"""Longer series are averaged to so many stretches before resampling: the blocks stay as long."""
+MOST_BLOCKS = 128
+RESAMPLES = 500
+_LEAST_BLOCKS = 5
+
+Ends = list[float]
+"""Lower and upper end of an interval."""
+
+
+class FrameValues:
+    """One value a frame for each of several figures, 8 bytes each; values not finite are left out.
+
+    The report keeps the figures' means; these series give each its interval.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, array[float]] = {}
+
+    def add(self, name: str, value: float | None) -> None:
+        """Take in one frame's value of a figure."""
+        if value is not None and math.isfinite(value):
+            self._values.setdefault(name, array("d")).append(value)
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean of a figure; None where it was never known."""
+        values = self._values.get(name)
+        return float(np.mean(values)) if values else None
+
+    def count(self, name: str) -> int:
+        """Return the number of frames with a figure."""
+        return len(self._values.get(name, ()))
+
+    def interval(self, name: str) -> Ends | None:
+        """Return the ends of the 95 % interval of a mean; None for too few frames to tell."""
+        return interval_ends(np.array(self._values.get(name, ()), np.float64))
+
+    def intervals(self) -> dict[str, Ends]:
+        """Return the intervals of all figures that have one."""
+        found = {name: self.interval(name) for name in self._values}
+        return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def interval_ends(values: npt.NDArray[np.float64]) -> Ends | None:
+    """Return the ends of the interval of a mean over frames in their order, None for too few.
+
+    Args:
+        values: One a frame, finite.
+    """
+    if values.size < 2:
+        return None
+    if values.size > MOST_VALUES:
+        together = math.ceil(values.size / MOST_VALUES)
+        whole = values.size // together * together
+        values = values[:whole].reshape(-1, together).mean(axis=1)
+    found = interval_of_mean([values])
+    return [found.low, found.high] if math.isfinite(found.low) else None
+
+
+class BlockedSums:
+    """Sums of an array over stretches of frames: figures of pooled counts get an interval too.
+
+    At most ``MOST_BLOCKS`` stretches of equal length; they grow together with the recording, so
+    that memory does not.
+
+    Args:
+        shape: Shape of what is summed.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._blocks = np.zeros((MOST_BLOCKS, *shape))
+        self._frames_a_block = 1
+        self._frames = 0
+
+    @property
+    def frames(self) -> int:
+        """How many frames were added."""
+        return self._frames
+
+    def add(self, values: npt.NDArray[np.generic]) -> None:
+        """Add one frame's array."""
+        place = self._frames // self._frames_a_block
+        if place == MOST_BLOCKS:
+            half = MOST_BLOCKS // 2
+            self._blocks[:half] = self._blocks[0::2] + self._blocks[1::2]
+            self._blocks[half:] = 0.0
+            self._frames_a_block *= 2
+            place = half
+        self._blocks[place] += values
+        self._frames += 1
+
+    def total(self) -> npt.NDArray[np.float64]:
+        """Return the sum over all frames."""
+        return np.asarray(self._blocks.sum(axis=0))
+
+    def interval(self, figure: Callable[[npt.NDArray[np.float64]], float]) -> Ends | None:
+        """Return the ends of the 95 % interval of a figure of the sums; None for too few frames.
+
+        Blocks of about the cube root of the number of frames are drawn with replacement, which is
+        the order of the best length for dependent frames (Hall, Horowitz & Jing 1995).
+
+        Args:
+            figure: Takes sums as :meth:`total` gives them; NaN where it is not defined.
+        """
+        filled = math.ceil(self._frames / self._frames_a_block)
+        together = max(1, round(self._frames ** (1.0 / 3.0) / self._frames_a_block))
+        starts = np.arange(0, filled, together)
+        if starts.size < _LEAST_BLOCKS:
+            return None
+        blocks = np.add.reduceat(self._blocks[:filled], starts, axis=0)
+        rng = np.random.default_rng(0)
+        drawn = [
+            figure(np.tensordot(rng.multinomial(starts.size, np.full(starts.size, 1 / starts.size)),
+                                blocks, axes=1))
+            for _ in range(RESAMPLES)
+        ]  # fmt: skip
+        known = np.array(drawn)[np.isfinite(drawn)]
+        if known.size < RESAMPLES // 2:
+            return None
+        tail = (1.0 - CONFIDENCE) / 2.0
+        return [float(end) for end in np.quantile(known, [tail, 1.0 - tail])]

@@ -1,0 +1,166 @@
+"""Depth errors by what is seen: class, place in the picture, dark, shining and textureless parts.
+
+All after per-image median alignment over the whole picture, on every second row and column. A
+region counts in a frame where it has half a percent of the scored pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
+from gam_depth_ros.evaluation.boundary_metrics import (
+    BoundaryErrors,
+    depth_boundary_errors,
+    label_boundary_errors,
+)
+from gam_depth_ros.evaluation.frame_values import FrameValues
+from gam_depth_ros.evaluation.observation import Float, Observation
+
+STEP = 2
+LEAST_SHARE = 0.005
+DARK_BELOW = 40
+"""Luminance, 0 to 255."""
+HIGHLIGHT_FROM = 245
+TEXTURELESS_BELOW = 2.0
+"""Standard deviation of luminance over nine by nine pixels, grey levels."""
+HOLE_RING_PX = 6
+"""Around holes of the sensor: glass, mirrors, shining and black surfaces give no reading."""
+LEAST_HOLE_PX = 30
+
+REGIONS = {
+    "centre": "middle half of width and height",
+    "border": "the rest of the picture",
+    "dark": f"luminance below {DARK_BELOW} of 255",
+    "reflective": "highlights, and rings around holes of the sensor",
+    "textureless": f"luminance within {TEXTURELESS_BELOW:g} levels over 9×9 pixels",
+}
+
+Mask = npt.NDArray[np.bool_]
+
+
+class RegionScore:
+    """Errors by region and by predicted class, and of boundaries; memory: 8 bytes a figure.
+
+    Args:
+        labels: The label set of the predictions.
+    """
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._labels = labels
+        self._regions, self._classes = FrameValues(), FrameValues()
+        self._boundaries = FrameValues()
+
+    def add(self, truth_m: Float, seen: Observation) -> None:
+        """Score one frame with truth; one without depth counts nothing."""
+        if seen.depth is None or seen.depth.shape != truth_m.shape:
+            return
+        self._take_boundaries("depth", depth_boundary_errors(truth_m, seen.depth))
+        truth, depth = truth_m[::STEP, ::STEP], seen.depth[::STEP, ::STEP]
+        valid = np.isfinite(truth) & (truth > 0) & np.isfinite(depth)
+        if not valid.any():
+            return
+        scale = median_scale(truth[valid], depth[valid])
+        with np.errstate(invalid="ignore"):
+            ratio = np.clip(depth * np.float32(scale), MIN_DEPTH_M, MAX_DEPTH_M) / truth
+        for name, mask in region_masks(seen.sample.frame.rgb, truth_m).items():
+            _take(self._regions, name, ratio, valid, mask)
+        if seen.labels is not None and seen.labels.shape == truth_m.shape:
+            ids = seen.labels[::STEP, ::STEP]
+            for index, name in enumerate(self._labels.names):
+                _take(self._classes, name, ratio, valid, ids == index)
+
+    def add_labels(
+        self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]
+    ) -> None:
+        """Score the boundaries of the labels of one frame."""
+        unlabelled = 255
+        self._take_boundaries("labels", label_boundary_errors(truth, predicted, unlabelled))
+
+    def summary(self) -> dict[str, Any]:
+        """Return ``by_region``, ``by_class`` and ``boundaries``; None where there is nothing."""
+        regions = [_row(self._regions, name, about) for name, about in REGIONS.items()]
+        classes = [_row(self._classes, name, "predicted class") for name in self._labels.names]
+        boundaries = {
+            f"{kind}_{side}_px": self._boundaries.mean(f"{kind}_{side}_px")
+            for kind in ("depth", "labels")
+            for side in ("accuracy", "completeness")
+        }
+        known = any(value is not None for value in boundaries.values())
+        return {
+            "by_region": [row for row in regions if row["frames"]] or None,
+            "by_class": [row for row in classes if row["frames"]] or None,
+            "boundaries": {
+                **boundaries,
+                "intervals": self._boundaries.intervals(),
+                "frames": self._boundaries.count("depth_completeness_px"),
+            }
+            if known
+            else None,
+        }
+
+    def _take_boundaries(self, kind: str, errors: BoundaryErrors) -> None:
+        self._boundaries.add(f"{kind}_accuracy_px", errors.accuracy_px)
+        self._boundaries.add(f"{kind}_completeness_px", errors.completeness_px)
+
+
+def region_masks(rgb: npt.NDArray[np.uint8], truth_m: Float) -> dict[str, Mask]:
+    """Return the regions of a picture by the names of ``REGIONS``, at every second pixel.
+
+    Args:
+        rgb: H×W×3 uint8 RGB.
+        truth_m: H×W metres of a sensor, NaN or 0 where it had no reading.
+    """
+    grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb[::STEP, ::STEP]), cv2.COLOR_RGB2GRAY))
+    height, width = grey.shape
+    centre = np.zeros((height, width), bool)
+    centre[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
+    exact = grey.astype(np.float32)
+    mean: npt.NDArray[Any] = cv2.blur(exact, (9, 9))
+    square: npt.NDArray[Any] = cv2.blur(exact * exact, (9, 9))
+    return {
+        "centre": centre,
+        "border": ~centre,
+        "dark": np.asarray(grey < DARK_BELOW),
+        "reflective": _reflective(np.asarray(grey), truth_m[::STEP, ::STEP]),
+        "textureless": np.asarray(square - mean * mean < TEXTURELESS_BELOW**2),
+    }
+
+
+def _reflective(grey: npt.NDArray[Any], truth_m: Float) -> Mask:
+    """Return highlights and what lies around larger holes; single lost readings are no hole."""
+    holes = (~(np.isfinite(truth_m) & (truth_m > 0))).astype(np.uint8)
+    count, places, stats, _ = cv2.connectedComponentsWithStats(holes)
+    large = np.zeros(count, bool)
+    large[1:] = stats[1:, cv2.CC_STAT_AREA] >= LEAST_HOLE_PX
+    side = 2 * (HOLE_RING_PX // STEP) + 1
+    seeds = (large[places] | (grey >= HIGHLIGHT_FROM)).astype(np.uint8)
+    grown: npt.NDArray[Any] = cv2.dilate(seeds, np.ones((side, side), np.uint8))
+    return np.asarray(grown > 0)
+
+
+def _take(values: FrameValues, name: str, ratio: Float, valid: Mask, mask: Mask) -> None:
+    inside = ratio[valid & mask]
+    share = inside.size / np.count_nonzero(valid)
+    if share < LEAST_SHARE:
+        return
+    values.add(f"{name}/abs_rel", float(np.abs(inside - 1.0).mean()))
+    values.add(f"{name}/bias", float(inside.mean() - 1.0))
+    values.add(f"{name}/d1", float((np.maximum(inside, 1.0 / inside) < 1.25).mean()))
+    values.add(f"{name}/share", share)
+
+
+def _row(values: FrameValues, name: str, about: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "about": about,
+        **{key: values.mean(f"{name}/{key}") for key in ("abs_rel", "bias", "d1")},
+        "pixel_share": values.mean(f"{name}/share"),
+        "interval": values.interval(f"{name}/abs_rel"),
+        "frames": values.count(f"{name}/abs_rel"),
+    }
