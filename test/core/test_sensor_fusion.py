@@ -202,3 +202,22 @@ def test_readings_out_of_range_are_holes():
     result = fused_once(sensor_m, 2.0, 0.2, mode="fill")
     assert (result.source[:20] == SOURCE_NETWORK).all()
     assert (result.source[20:] == SOURCE_SENSOR).all()
+
+
+def _half_seen(far_m, prediction_m):
+    """Readings of 1 to 2 m on the left; on the right none, where the prediction says far_m."""
+    size = (96, 128)
+    sensor_m = metres(np.nan, size)
+    sensor_m[:, :64] = np.linspace(1.0, 2.0, 64, dtype=np.float32)
+    depth_m = np.where(np.isfinite(sensor_m), sensor_m, prediction_m).astype(np.float32)
+    result = fused_once(sensor_m, depth_m, 0.001 * depth_m, "fill")
+    np.testing.assert_allclose(result.depth_m[48, 120], far_m, rtol=0.05)
+    return result.sigma_m[48, 120] / result.depth_m[48, 120]
+
+
+def test_a_wide_hole_beyond_the_readings_end_is_less_sure_the_farther_it_is():
+    near, end, beyond = (_half_seen(far_m, far_m) for far_m in (1.0, 2.0, 4.0))
+    assert near < 0.1
+    # The readings end at 2 m: log depth from 0.4 before it counts, up to 0.5.
+    assert 0.3 < end < 0.45
+    assert 0.45 < beyond < 0.6

