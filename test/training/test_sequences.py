@@ -19,6 +19,7 @@ from gam_depth_training.gradient_mask import gradient_magnitude
 from gam_depth_training.sequences import (
     VideoDataset,
     collate,
+    find_recordings,
     read_sequence_folder,
     read_sequence_folders,
 )
@@ -67,6 +68,12 @@ def test_every_frame_with_all_neighbours_is_a_target(folder):
     names = [path.stem for path in clips[0].frames]
     assert names == [f"{n:06d}" for n in range(5)]
     assert clips[0].target.stem == "000002"
+
+
+def test_a_folder_of_sequences_stands_for_each_of_them_and_a_bag_for_itself(tmp_path):
+    rooms = [write_sequence(tmp_path / "data" / name) for name in ("kitchen", "hall")]
+    bag = tmp_path / "walk.mcap"
+    assert find_recordings([tmp_path / "data", rooms[0], bag]) == [*sorted(rooms), rooms[0], bag]
 
 
 def test_gap_widens_the_neighbours(folder):

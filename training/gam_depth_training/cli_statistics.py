@@ -49,6 +49,7 @@ def statistics(
         room_of,
         shard_pictures,
     )
+    from gam_depth_training.sequences import find_recordings
 
     groups: dict[str, chain[ReferencePicture]] = {}
     try:
@@ -56,7 +57,7 @@ def statistics(
             paths = find_shards(shards)[:held_out]
             groups[SYNTHETIC] = chain(shard_pictures(paths, frames))
         rooms = defaultdict(list)
-        for path in data or ():
+        for path in find_recordings(data or ()):
             rooms[room_of(path)].append(recorded_pictures(path, frames))
         groups.update({room: chain(*pictures) for room, pictures in rooms.items()})
         answers = measure(model, groups, faulty_every)

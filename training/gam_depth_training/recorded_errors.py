@@ -31,7 +31,7 @@ from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.core.preprocessing import to_image_size
 from gam_depth_ros.core.request import Outputs
 from gam_depth_ros.evaluation.bag import Recording, open_recording
-from gam_depth_training.sequences import room_of
+from gam_depth_training.sequences import find_recordings, room_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -130,11 +130,11 @@ class UncalibratedEngine:
 
 
 def open_recordings(paths: Sequence[Path]) -> list[tuple[str, Recording]]:
-    """Open recordings and name the room of each; raises BagError, a ValueError, where one cannot.
+    """Open recordings, and all in a folder of sequences; raises BagError, a ValueError.
 
     The room is ``room`` of sequence.json or the name; all of a TUM laboratory are one room.
     """
-    return [(room_of(path), open_recording(path)) for path in paths]
+    return [(room_of(path), open_recording(path)) for path in find_recordings(paths)]
 
 
 def read_errors(

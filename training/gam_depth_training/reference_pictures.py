@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gam_depth_ros.evaluation.bag import open_recording
+from gam_depth_ros.evaluation.bag import Recording, open_recording
 from gam_depth_training.batch import load_shards
 from gam_depth_training.picture_answers import ReferencePicture
 
@@ -22,12 +22,18 @@ def shard_pictures(paths: list[Path], most: int) -> Iterator[ReferencePicture]:
 
 
 def recorded_pictures(path: Path, most: int) -> Iterator[ReferencePicture]:
-    """Yield at most ``most`` frames of a recording, evenly spread, with reference depth if any.
+    """Return at most ``most`` frames of a recording, evenly spread, with reference depth if any.
+
+    The recording is opened here and not with the first frame, so that a wrong path is found before
+    anything else has been computed.
 
     Raises:
         BagError: nothing there that can be read.
     """
-    recording = open_recording(path)
+    return _pictures_of(open_recording(path), most)
+
+
+def _pictures_of(recording: Recording, most: int) -> Iterator[ReferencePicture]:
     count = recording.frame_count
     wanted = None if count is None else set(_evenly(count, most))
     for index, frame in enumerate(recording.frames()):

@@ -123,6 +123,15 @@ def find_sequence_folders(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def find_recordings(paths: Sequence[Path]) -> list[Path]:
+    """Return ``paths``, and in place of a folder of sequence folders those, by name."""
+    found: list[Path] = []
+    for path in paths:
+        below = sorted(path.iterdir()) if path.is_dir() and not (path / "color").is_dir() else []
+        found.extend([folder for folder in below if (folder / "color").is_dir()] or [path])
+    return found
+
+
 def read_sequence_folders(
     paths: Sequence[Path], offsets: Sequence[int] = DEFAULT_OFFSETS, gap: int | None = None
 ) -> list[Clip]:
