@@ -14,7 +14,14 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-from gam_depth_training import cli_calibrate, cli_data, cli_fit, cli_statistics, cli_uncertainty
+from gam_depth_training import (
+    cli_calibrate,
+    cli_data,
+    cli_fit,
+    cli_quantize,
+    cli_statistics,
+    cli_uncertainty,
+)
 
 app = typer.Typer(
     help="Train the networks of gam_depth_ros.", no_args_is_help=True, add_completion=False
@@ -29,6 +36,7 @@ app.command()(cli_fit.ablate)
 app.command()(cli_uncertainty.uncertainty)
 app.command()(cli_calibrate.calibrate)
 app.command()(cli_statistics.statistics)
+app.command()(cli_quantize.quantize)
 
 
 @app.callback()
