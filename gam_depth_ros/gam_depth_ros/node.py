@@ -25,6 +25,7 @@ from gam_depth_ros import (
     diagnostics,
     live_graph,
     log_bridge,
+    memory,
     messages,
     outputs,
     parameters,
@@ -136,6 +137,7 @@ class GamDepthNode(LifecycleNode):
         self.finished = True
         return SUCCESS
 
+    @log_bridge.logged
     def on_error(self, _state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after a transition that raised."""
         self._stop()
@@ -160,6 +162,7 @@ class GamDepthNode(LifecycleNode):
         if self._perceiver is not None:
             self._perceiver.destroy()
             self._perceiver = None
+            memory.give_back()
 
     def _on_parameters(self, changed: list[Parameter[Any]]) -> SetParametersResult:
         try:

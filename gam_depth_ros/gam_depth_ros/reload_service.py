@@ -12,7 +12,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 
-from gam_depth_ros import messages, topics
+from gam_depth_ros import memory, messages, topics
 from gam_depth_ros.parameters import NodeConfig
 from gam_depth_ros.perceiver import Perceiver
 from gam_depth_ros.reload import ModelReload, ReloadRequest, ReloadResult
@@ -110,7 +110,9 @@ class ReloadService:
 
 def _run_safely(reload: ModelReload) -> ReloadResult:
     try:
-        return reload.run()
+        result = reload.run()
+        memory.trim()  # the model that was let go of
+        return result
     except Exception as error:
         # The border of the thread: whoever called waits for an answer, whatever happened.
         log.exception("reload: unexpected error")
