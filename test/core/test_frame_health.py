@@ -3,54 +3,32 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from room_picture import room
 
 from gam_depth_ros.core.frame_health import (
-    Familiarity,
     FrameHealth,
-    compressed,
     frame_quantities,
     label_shares,
     score_of,
 )
 from gam_depth_ros.core.health_config import CONDITIONS, HealthConfig, LimitConfig
-from gam_depth_ros.core.labels import NYU13
-from gam_depth_ros.core.model_spec import ModelContractError, ModelSpec, NetworkOutput
+from gam_depth_ros.core.model_spec import NetworkOutput
 from gam_depth_ros.core.model_statistics import (
     ConditionLimit,
-    Distribution,
-    FeatureStatistics,
     ModelStatistics,
 )
 from gam_depth_ros.core.picture_statistics import (
-    WORKING_HW,
-    noise_sigma,
     picture_statistics,
     reduced,
-    sharpness,
 )
-from gam_depth_ros.core.preprocessing import prepare
 
 SECOND_NS = 1_000_000_000
-
-
-def room(seed: int = 0, size_hw: tuple[int, int] = (480, 640)) -> np.ndarray:
-    """Boxes of random grey before a slope: sharp edges, flat areas, a little noise."""
-    rng = np.random.default_rng(seed)
-    height, width = size_hw
-    picture = np.tile(np.linspace(90, 160, width, dtype=np.float32), (height, 1))
-    for _ in range(60):
-        y, x = rng.integers(0, height), rng.integers(0, width)
-        h, w = rng.integers(height // 16, height // 3), rng.integers(width // 16, width // 3)
-        picture[y : y + h, x : x + w] = rng.uniform(10, 235)
-    picture += rng.normal(0, 2, picture.shape)
-    return np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def noisy(sigma: float) -> np.ndarray:
@@ -182,39 +160,6 @@ def test_an_unknown_condition_in_the_settings_is_refused():
         HealthConfig(withhold_on=("wet",))
 
 
-def test_features_far_from_training_are_out_of_distribution():
-    rng = np.random.default_rng(0)
-    seen = compressed(rng.gamma(2.0, 1.0, (400, 24)), 0.2)
-    mean = seen.mean(axis=0)
-    _, size, axes = np.linalg.svd(seen - mean, full_matrices=False)
-    variances = size**2 / len(seen)
-    features = FeatureStatistics.from_arrays(
-        mean, axes[:8], variances[:8], float(variances[8:].sum()), 0.2
-    )
-    model = replace(
-        statistics(out_of_distribution=ConditionLimit(1.6, 2.0)), features=features
-    )
-    health = FrameHealth(None, model)
-    usual = rng.gamma(2.0, 1.0, 24).astype(np.float32)
-    assert health.check(room(), 1, usual).ok
-    state = health.check(room(1), 2, 100 * usual)
-    assert state.conditions == ("out_of_distribution",)
-    assert state.sigma_factor == 2.0
-    # Features of another network, or none, say nothing.
-    assert math.isnan(Familiarity(features).distance(usual[:5]))
-    assert health.check(room(2), 3, None).ok
-
-
-def test_distance_is_that_of_the_formula():
-    # Two axes of three: along e0 with variance 4, along e1 with 1; 0.5 in all beside them.
-    features = FeatureStatistics.from_arrays(
-        np.zeros(3), np.eye(3)[:2], np.array([4.0, 1.0]), 0.5, 1.0
-    )
-    point = np.sinh(np.array([2.0, 3.0, 1.0])).astype(np.float32)
-    expected = math.sqrt(0.5 * (4 / 4 + 9 / 1) / 2 + 0.5 * 1 / 0.5)
-    assert Familiarity(features).distance(point) == pytest.approx(expected, rel=1e-5)
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.0, 1e6), st.floats(1e-3, 1e3))
 def test_scores_pass_one_exactly_at_the_limit(value, limit):
@@ -223,42 +168,6 @@ def test_scores_pass_one_exactly_at_the_limit(value, limit):
     assert 0.0 <= score_of("dark", value, limit) <= 100.0
     assert math.isnan(score_of("dark", math.nan, limit))
     assert math.isnan(score_of("noisy", math.nan, limit))
-
-
-def test_noise_is_told_from_edges():
-    rng = np.random.default_rng(0)
-    clean = reduced(room())[..., 0].astype(np.float32)
-    for sigma in (3.0, 8.0):
-        noisy = clean + rng.normal(0, sigma, clean.shape).astype(np.float32)
-        assert noise_sigma(noisy) == pytest.approx(sigma, rel=0.2)
-
-
-def test_sharpness_ignores_contrast_and_falls_with_blur():
-    clean = reduced(room())[..., 0].astype(np.float32)
-    blurred = [sharpness(cv2.GaussianBlur(clean, (0, 0), s), 0.0) for s in (0.5, 1.0, 2.0)]
-    assert sharpness(clean, 0.0) > blurred[0] > blurred[1] > blurred[2]
-    assert sharpness(0.5 * clean, 0.0) == pytest.approx(sharpness(clean, 0.0), rel=0.01)
-
-
-def test_figures_of_a_picture_by_hand():
-    picture = np.zeros((*WORKING_HW, 3), np.uint8)
-    picture[:, 64:] = 255
-    seen = picture_statistics(picture)
-    assert (seen.luminance_low, seen.luminance_high) == (0.0, 255.0)
-    assert (seen.saturated, seen.black, seen.entropy) == (0.5, 0.5, 1.0)
-    assert seen.contrast == pytest.approx(127.5)
-    assert seen.structure == 0.0  # the edge lies between two columns of blocks
-
-
-@pytest.mark.parametrize("size_hw", [(480, 640), (720, 1280), (96, 128), (97, 131), (60, 80)])
-def test_every_size_is_reduced_to_one(size_hw):
-    picture = np.full((*size_hw, 3), (10, 20, 30), np.uint8)
-    assert (reduced(picture) == (10, 20, 30)).all()
-    assert reduced(picture).shape == (*WORKING_HW, 3)
-
-
-def test_the_networks_input_has_the_figures_of_the_whole_picture():
-    assert picture_statistics(prepare(room(), WORKING_HW)[0]) == picture_statistics(room())
 
 
 def test_the_same_picture_gives_the_same_state():
@@ -278,48 +187,6 @@ def test_quantities_of_drift_are_those_of_the_answer():
     shares = label_shares(labels, 13)
     assert shares[4] == 0.5
     assert shares.sum() == 0.5
-
-
-def test_statistics_survive_the_model_file_and_old_files_have_none():
-    features = FeatureStatistics.from_arrays(
-        np.arange(4.0), np.eye(4)[:2], np.array([2.0, 1.0]), 0.3, 0.1
-    )
-    of_model = ModelStatistics(
-        distributions={"noise": Distribution((0.5, 1.5), (0.25, 0.5, 0.25))},
-        label_shares=(0.5, 0.5),
-        limits={"dark": ConditionLimit(90.0, 1.4)},
-        features=features,
-        quantile=0.995,
-        pictures=256,
-        data="256 of synthetic rooms",
-    )
-    spec = ModelSpec("tiny", (48, 64), NYU13, statistics=of_model)
-    assert ModelSpec.from_json(spec.to_json()) == spec
-    np.testing.assert_array_equal(features.mean_array(), np.arange(4.0))
-    np.testing.assert_array_equal(features.basis_array(), np.eye(4)[:2])
-    assert ModelSpec.from_json(replace(spec, statistics=None).to_json()).statistics is None
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"limits": {"dark": {"limit": -1.0, "sigma_factor": 1.0}}},
-        {"limits": {"dark": {"limit": 1.0, "sigma_factor": 0.5}}},
-        {"distributions": {"noise": {"edges": [2.0, 1.0], "shares": [0.3, 0.3, 0.4]}}},
-        {"distributions": {"noise": {"edges": [1.0], "shares": [0.3, 0.3, 0.4]}}},
-        {"label_shares": [float("nan")]},
-        {"features": {"mean": "!", "basis": "", "variances": [], "residual": 1, "scale": 1}},
-        {"limits": None},
-    ],
-)
-def test_broken_statistics_are_refused_in_one_line(broken):
-    data = {**statistics().to_json(), **broken}
-    with pytest.raises(ValueError, match=r"^model statistics: got .*run it again$"):
-        ModelStatistics.from_json(data)
-    spec = ModelSpec("tiny", (48, 64), NYU13, statistics=statistics())
-    text = spec.to_json().replace('"quantile": 0.995', '"quantile": "high"')
-    with pytest.raises(ModelContractError, match="model statistics"):
-        ModelSpec.from_json(text)
 
 
 def test_every_condition_but_the_unfamiliar_has_a_limit_without_a_model():

@@ -5,31 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pipeline_frames import PERIOD, RGB, bytes_of, frame
 from plain_pipeline import PLAIN
 from tiny_model import SIGMA, tiny_depth, tiny_labels, write_tiny_model
 
 from gam_depth_ros.core.camera import Intrinsics
 from gam_depth_ros.core.config import ScaleConfig
-from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import (
     SOURCE_NETWORK,
     SOURCE_NONE,
-    Frame,
-    Perception,
-    ReferenceDepth,
 )
 from gam_depth_ros.core.model_spec import SigmaCalibration
 from gam_depth_ros.core.pipeline import (
     STAGES,
-    FrameError,
     Outputs,
     PerceptionPipeline,
     load_pipeline,
 )
-
-PERIOD = 33_000_000
-CAMERA = Intrinsics(64, 48, 50.0, 50.0, 31.5, 23.5)
-RGB = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -53,27 +45,6 @@ ARRAYS = (
     "label_confidence",
     "source",
 )
-
-
-def frame(index: int, metres_per_unit: float | None = 2.0, rgb=RGB, **changes) -> Frame:
-    reference = None
-    if metres_per_unit is not None:
-        depth_m = (tiny_depth(rgb) * metres_per_unit).astype(np.float32)
-        reference = ReferenceDepth(depth_m, index * PERIOD, "camera")
-    values = {"rgb": rgb, "stamp_ns": index * PERIOD, "frame_id": "camera", "intrinsics": CAMERA}
-    return Frame(**(values | {"reference": reference} | changes))
-
-
-def bytes_of(perception: Perception) -> bytes:
-    arrays = (
-        perception.network_depth,
-        perception.depth_m,
-        perception.sigma_m,
-        perception.labels,
-        perception.label_confidence,
-        perception.source,
-    )
-    return b"".join(array.tobytes() for array in arrays)
 
 
 def test_two_frames_with_a_reference_are_nan_and_the_third_metric(pipeline):
@@ -154,113 +125,6 @@ def test_the_timer_is_the_only_clock(model):
     ticks = iter(range(0, 100_000_000, 2_000_000))
     pipeline = PerceptionPipeline(load_pipeline(model).engine, PLAIN, timer=lambda: next(ticks))
     assert pipeline.process(frame(1)).stage_ms == dict.fromkeys(STAGES, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"rgb": np.zeros((0, 64, 3), np.uint8)}, "got size 64x0, expected at least one pixel"),
-        ({"rgb": np.zeros((48, 0, 3), np.uint8)}, "got size 0x48, expected at least one pixel"),
-        ({"rgb": np.zeros((48, 64), np.uint8)}, r"got \(48, 64\) uint8, expected H×W×3"),
-        ({"rgb": np.zeros((48, 64, 4), np.uint8)}, r"got \(48, 64, 4\) uint8"),
-        ({"rgb": np.zeros((48, 64, 3), np.float32)}, "float32, expected H×W×3 uint8"),
-        ({"rgb": None}, "got NoneType"),
-        ({"rgb": np.broadcast_to(np.uint8(0), (16385, 2, 3))}, "expected sides up to 16384"),
-        ({"stamp_ns": -1}, "got stamp -1 ns"),
-    ],
-)
-def test_a_bad_frame_is_refused_in_one_line_and_changes_nothing(pipeline, changes, words):
-    pipeline.process(frame(1))
-    before = bytes_of(pipeline.process(frame(2)))
-    with pytest.raises(FrameError, match=words) as caught:
-        pipeline.process(frame(3, None, **changes))
-    assert "\n" not in str(caught.value)
-    assert bytes_of(pipeline.process(frame(2, None))) == before
-
-
-class FailingEngine:
-    """Runs a real engine, but fails or answers nonsense when told to."""
-
-    def __init__(self, engine):
-        self._engine = engine
-        self.spec, self.provider, self.precision = engine.spec, engine.provider, engine.precision
-        self.sha256, self.info = engine.sha256, engine.info
-        self.failure: str = ""
-
-    def run(self, batch):
-        if self.failure == "error":
-            raise EngineError("engine: got 'out of memory' while running the model")
-        output = self._engine.run(batch)
-        if self.failure == "nan":
-            output.depth[0, 0] = np.nan
-        return output
-
-
-@pytest.mark.parametrize("failure", ["error", "nan"])
-def test_an_engine_that_fails_costs_one_frame(model, failure):
-    engine = FailingEngine(load_pipeline(model).engine)
-    pipeline = PerceptionPipeline(engine)
-    pipeline.process(frame(0))
-    pipeline.process(frame(1))
-    engine.failure = failure
-    with pytest.raises(FrameError, match="got"):
-        pipeline.process(frame(2, 9.0))
-    engine.failure = ""
-    assert pipeline.process(frame(3)).scale.value == pytest.approx(2.0, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("reference", "words"),
-    [
-        (
-            ReferenceDepth(np.full((48, 64), np.nan, np.float32), 3 * PERIOD, "camera"),
-            "valid pixels",
-        ),
-        (ReferenceDepth(np.ones((24, 32), np.float32), 3 * PERIOD, "camera"), "got 32x24"),
-        (ReferenceDepth(np.ones((48, 64), np.float32), 3 * PERIOD, "depth"), "got frame 'depth'"),
-        (ReferenceDepth(np.ones((48, 64), np.float32), 0, "camera"), "got a stamp -0.099 s"),
-    ],
-)
-def test_a_bad_reference_costs_only_a_note_and_the_state_says_it(pipeline, reference, words):
-    pipeline.process(frame(1))
-    pipeline.process(frame(2))
-    perception = pipeline.process(frame(3, reference=reference))
-    assert perception.scale.known
-    assert np.isfinite(perception.depth_m).all()
-    assert len(perception.notes) == 1
-    assert words in perception.notes[0]
-    assert "\n" not in perception.notes[0]
-    following = pipeline.process(frame(4)).scale
-    assert (following.state, following.reason) == ("HOLDING", perception.notes[0])
-    assert following.value == pytest.approx(2.0, rel=1e-5)
-    assert pipeline.process(frame(5)).scale.state == "LOCKED"
-
-
-def test_calibration_for_another_size_costs_only_a_note(pipeline):
-    perception = pipeline.process(frame(1, None, intrinsics=CAMERA.resized(640, 480)))
-    assert perception.intrinsics is None
-    assert perception.network_depth.shape == (48, 64)
-    assert "got a calibration for 640x480, expected 64x48" in perception.notes[0]
-
-
-def test_stamps_going_back_forget_the_scale_with_a_note(pipeline):
-    pipeline.process(frame(99))
-    pipeline.process(frame(100))
-    assert pipeline.process(frame(101)).scale.known
-    looped = pipeline.process(frame(1))
-    assert not looped.scale.known
-    assert looped.notes == ("stamps went back by 3.300 s: the scale starts anew",)
-    pipeline.process(frame(2))
-    following = pipeline.process(frame(3))
-    assert following.scale.known
-    assert not following.notes
-
-
-def test_without_references_metres_are_never_invented(pipeline):
-    for index in range(5):
-        perception = pipeline.process(frame(index, None))
-        assert np.isnan(perception.depth_m).all()
-        assert "no reference depth accepted yet" in perception.scale.reason
 
 
 def test_fixed_scale_is_metric_from_the_first_frame(model):

@@ -63,6 +63,8 @@ def test_a_covered_picture_teaches_the_scale_nothing(model):
     after = pipeline.process(frame(5)).scale
     assert after.value == pytest.approx(before.value, rel=1e-6)
     assert after.age_s > before.age_s
+    assert after.state == "HOLDING"
+    assert after.reason == "nothing is learnt while the picture is judged covered, dark"
 
 
 def test_depth_of_a_sensor_still_comes_out_when_the_lens_is_covered(model):

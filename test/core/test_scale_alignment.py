@@ -1,54 +1,21 @@
-"""Claims about learning metres from a reference depth, a floor, or a statement."""
+"""Claims about learning metres from a reference depth."""
 
 import math
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scale_frames import HW, SECOND, STEP, seen
 
-from gam_depth_ros.core.camera import Intrinsics
 from gam_depth_ros.core.config import ScaleConfig
-from gam_depth_ros.core.frame import ReferenceDepth
 from gam_depth_ros.core.pairing import StampPairer
 from gam_depth_ros.core.scale_alignment import (
-    CameraHeight,
-    FixedScale,
     MedianReference,
-    ScaleObservation,
-    make_scale_source,
     median_scale,
 )
 from gam_depth_ros.core.scale_measurement import reference_measurement, weighted_median
-
-SECOND = 1_000_000_000
-STEP = SECOND // 10
-HW = (20, 30)
-GENERATOR = np.random.default_rng(0)
-CAMERA = Intrinsics(30, 20, 20.0, 20.0, 14.5, 9.5)
-FLOOR = 4
-
-
-def seen(stamp_ns, metres=None, *, depth=1.5, sigma=None, labels=None, reference_ns=None):
-    """A frame with a flat network depth and, if metres are given, a reference."""
-    reference = None
-    if metres is not None:
-        depth_m = np.full(HW, metres, np.float32) if np.isscalar(metres) else metres
-        at = stamp_ns if reference_ns is None else reference_ns
-        reference = ReferenceDepth(depth_m, at, "camera")
-    nothing = np.empty((0, 0), np.float32)
-    return ScaleObservation(
-        stamp_ns=stamp_ns,
-        rgb=np.full((*HW, 3), stamp_ns // STEP % 2, np.uint8),
-        depth=np.full(HW, depth, np.float32) if np.isscalar(depth) else depth,
-        sigma_log=nothing if sigma is None else sigma,
-        labels=np.empty((0, 0), np.uint8) if labels is None else labels,
-        label_confidence=nothing if labels is None else np.ones(HW, np.float32),
-        intrinsics=CAMERA,
-        reference=reference,
-    )
 
 
 def fed(metres, **settings_):
@@ -261,62 +228,3 @@ def test_changed_settings_keep_the_scale():
     assert source.estimate(20 * SECOND).state == "LOST"
     source.configure(ScaleConfig(max_age_s=30.0))
     assert source.estimate(20 * SECOND).value == pytest.approx(2.0)
-
-
-def test_fixed_scale_is_known_from_the_start_and_ignores_references():
-    config = ScaleConfig(source="fixed", fixed_value=2.5, fixed_sigma_log=0.1)
-    source = make_scale_source(config)
-    assert isinstance(source, FixedScale)
-    assert source.observe(seen(0, 9.0)) is None
-    source.refuse("reference depth refused: got nonsense")
-    state = source.estimate(SECOND)
-    assert (state.state, state.source, state.value) == ("LOCKED", "fixed", 2.5)
-    assert state.sigma_log == 0.1
-    source.configure(replace(config, fixed_value=3.0))
-    assert source.estimate(SECOND).value == 3.0
-
-
-def floor_frame(stamp_ns, units_high, fraction=1.0):
-    """A level camera above an endless floor: depth = height · fy / (v − cy) below the horizon."""
-    rows = np.arange(HW[0], dtype=np.float32)
-    below = np.maximum(rows - 9.5, 0.4)[:, None]
-    depth = np.broadcast_to(units_high * 20.0 / below, HW).astype(np.float32)
-    labels = np.full(HW, 11, np.uint8)
-    labels[12:, : round(30 * fraction)] = FLOOR
-    return seen(stamp_ns, depth=depth, labels=labels)
-
-
-def test_camera_height_learns_from_the_floor_without_a_reference():
-    source = make_scale_source(ScaleConfig(source="camera_height", camera_height_m=1.2))
-    assert isinstance(source, CameraHeight)
-    assert (source.needs_reference, source.needs_labels) == (False, True)
-    for index in range(3):
-        assert source.observe(floor_frame(index * STEP, 0.4)) is None
-    state = source.estimate(3 * STEP)
-    assert (state.state, state.source) == ("LOCKED", "camera_height")
-    assert state.value == pytest.approx(3.0, rel=1e-3)
-    assert state.sigma_log > ScaleConfig.camera_height_sigma_log
-
-
-@pytest.mark.parametrize(
-    ("height_m", "fraction", "words"),
-    [(0.0, 1.0, "got no camera_height_m"), (1.2, 0.0, "got 0.0% of the picture labelled floor")],
-)
-def test_without_height_or_floor_camera_height_says_so(height_m, fraction, words):
-    config = ScaleConfig(source="camera_height", camera_height_m=height_m)
-    source = CameraHeight(config)
-    source.observe(floor_frame(0, 0.4, fraction))
-    state = source.estimate(STEP)
-    assert state.state == "UNKNOWN"
-    assert words in state.reason
-
-
-def test_another_camera_height_is_learnt_anew():
-    config = ScaleConfig(source="camera_height", camera_height_m=1.2)
-    source = CameraHeight(config)
-    for index in range(3):
-        source.observe(floor_frame(index * STEP, 0.4))
-    source.configure(replace(config, max_age_s=5.0))
-    assert source.estimate(3 * STEP).known
-    source.configure(replace(config, camera_height_m=0.6))
-    assert not source.estimate(3 * STEP).known

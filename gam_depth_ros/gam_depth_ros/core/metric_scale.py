@@ -101,7 +101,10 @@ class MetricScale:
             self._source.refuse(problem)
             reference = None
         teaches = reference is not None or not self._source.needs_reference
-        if teaches and not quality.withheld:
+        if teaches and quality.withheld:
+            wrong = ", ".join(quality.conditions)
+            self._source.refuse(f"nothing is learnt while the picture is judged {wrong}")
+        elif teaches:
             refusal = self._source.observe(self._observation(frame, prediction, reference))
             if refusal is not None:
                 reference, problem = None, problem or refusal

@@ -153,6 +153,10 @@ class ScaleFilter:
         self._config = config
 
     @property
+    def _kind(self) -> str:
+        return "floor measurement" if self._config.source == "camera_height" else "reference"
+
+    @property
     def last_stamp_ns(self) -> int | None:
         """Stamp of the newest measurement taken, None before the first."""
         if self._pending:
@@ -204,10 +208,10 @@ class ScaleFilter:
         if lost:
             return self._not_known(stamp_ns, age_s, lost)
         value = math.exp(_predict(belief, stamp_ns, self._config).mean)
-        late = f"no fresh reference for {age_s:.1f} s" if age_s > self._config.fresh_s else ""
+        late = f"no fresh {self._kind} for {age_s:.1f} s" if age_s > self._config.fresh_s else ""
         reason = "; ".join(line for line in (late, self._trouble) if line)
         state = HOLDING if reason else LOCKED
-        reason = reason or "following the reference"
+        reason = reason or f"following the {self._kind}"
         return ScaleState(state, source, value, sigma_log, age_s, reason)
 
     def _sigma_log(self, belief: _Belief, stamp_ns: int) -> float:
@@ -226,7 +230,7 @@ class ScaleFilter:
         """Return why the scale is known no longer, empty if it is."""
         config = self._config
         if age_s > config.max_age_s:
-            return f"the last reference is {age_s:.1f} s old, more than {config.max_age_s:g} s"
+            return f"the last {self._kind} is {age_s:.1f} s old, more than {config.max_age_s:g} s"
         if sigma_log > config.max_sigma_log:
             return f"sigma of log scale is {sigma_log:.2f}, more than {config.max_sigma_log:g}"
         return ""
@@ -237,7 +241,7 @@ class ScaleFilter:
         arriving = self._candidates and not self._too_old(self._candidates[-1], stamp_ns)
         if arriving and (self._belief is None or age_s > self._config.max_age_s):
             got, needed = len(self._candidates), self._config.acquire_count
-            state, reason = ACQUIRING, f"{got} of {needed} references that agree"
+            state, reason = ACQUIRING, f"{got} of {needed} {self._kind}s that agree"
         else:
             state = LOST if known_before else UNKNOWN
             reason = lost or self._waiting_for
@@ -265,7 +269,7 @@ class ScaleFilter:
             self._candidates, self._trouble = [], ""
             return
         self._trouble = (
-            f"reference doubted: got scale {math.exp(measured.log_scale):.3g}, expected "
+            f"{self._kind} doubted: got scale {math.exp(measured.log_scale):.3g}, expected "
             f"{math.exp(predicted.mean):.3g} within a factor {math.exp(gate):.2f}; "
             "it counts if the next ones agree"
         )
