@@ -24,7 +24,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from gam_depth_ros import messages
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 OPTICAL_FRAME = "camera_color_optical_frame"
 SIZE_HW = (48, 64)
 SECOND_NS = 1_000_000_000

@@ -17,14 +17,17 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from gam_depth_ros import messages, qos, topics
-from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.calibration import Calibration
+from gam_depth_ros.core.camera import CameraError
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.frame import Frame, ReferenceDepth
 from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.odometry import Odometry, OdometryError
 from gam_depth_ros.core.registration import Registrar, RegistrationError
 from gam_depth_ros.core.transforms import TransformError, TransformTree
-from gam_depth_ros.diagnostics import Health, transport_warning
+from gam_depth_ros.diagnostics import transport_warning
+from gam_depth_ros.health import RATE, Health
+from gam_depth_ros.input_watch import stale_line
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.outputs import INTERFACES
 from gam_depth_ros.parameters import NodeConfig
@@ -32,34 +35,6 @@ from gam_depth_ros.topics import Topic
 from gam_depth_ros.worker import Intake, Job
 
 log = logging.getLogger(__name__)
-
-
-class Calibration:
-    """The newest usable camera_info of one camera.
-
-    Args:
-        rectified: Whether its images are rectified.
-    """
-
-    def __init__(self, rectified: bool) -> None:
-        self._rectified = rectified
-        self.message: CameraInfo | None = None
-        self.intrinsics: Intrinsics | None = None
-
-    def update(self, info: CameraInfo) -> str:
-        """Take a calibration; returns one line if it replaces another one, else nothing.
-
-        Raises:
-            CameraError: It is unusable; the former one is kept.
-        """
-        former, before = self.message, self.intrinsics
-        if former is not None and _same_calibration(info, former):
-            return ""
-        self.intrinsics = messages.to_intrinsics(info, self._rectified)
-        self.message = info
-        if before is None:
-            return ""
-        return f"changed from {_brief(before)} to {_brief(self.intrinsics)}"
 
 
 class Inputs:
@@ -90,6 +65,8 @@ class Inputs:
         self._anybody_wants = anybody_wants
         self._once = Throttle(float("inf"))
         self._images_unstamped = False
+        self.rate_divider = 1  # every how manieth image is processed
+        self._turn = 0
         self._transforms = TransformTree()
         self._registrar = Registrar(config.pipeline.registration, self._transforms)
         self._odometry = Odometry(config.pipeline.odometry, self._transforms)
@@ -105,6 +82,7 @@ class Inputs:
             (topics.TF_STATIC, self._on_transforms),
             (topics.ODOMETRY, self._on_odometry),
         )
+        health.expect([row.name for row, _ in rows if INTERFACES[row.interface] is not None])
         self._subscriptions = [
             self._subscribe(row, callback)
             for row, callback in rows
@@ -145,6 +123,15 @@ class Inputs:
             return f"camera_info on {name}: no ~/points and no ~/depth/camera_info without it"
         return ""
 
+    def silence(self, limit_s: float) -> str:
+        """Say why no images arrive where none has for so many seconds (0: never); else nothing."""
+        silence_s, ever = self._health.silence_s(self.image_topic.name)
+        if not 0.0 < limit_s <= silence_s:
+            return ""
+        topic = self._node.resolve_topic_name(self.image_topic.name)
+        mine = qos.own_endpoint(self._node, self.image_topic, self._subscriptions[0].qos_profile)
+        return stale_line(topic, silence_s, mine, qos.publishers(self._node, topic), ever)
+
     def destroy(self) -> None:
         """Unsubscribe from everything."""
         for subscription in self._subscriptions:
@@ -158,10 +145,14 @@ class Inputs:
             log.warning(text)
 
     def _subscribe(self, row: Topic, callback: Callable[[Any], None]) -> Any:
+        def arrived(message: Any) -> None:
+            self._health.arrived(row.name)
+            callback(message)
+
         return self._node.create_subscription(
             INTERFACES[row.interface],
             row.name,
-            callback,
+            arrived,
             qos.profile(self._node, row, qos.SUBSCRIPTION),
         )
 
@@ -169,8 +160,15 @@ class Inputs:
         wanted = self._anybody_wants()
         self._health.frame_in(wanted)
         self._check_transport(len(image.data))
-        if wanted:
+        if wanted and self._is_due():
             self._intake.put_image(image, self._stamp_ns(image.header, self.image_topic))
+
+    def _is_due(self) -> bool:
+        """Whether the rate that is left lets this image through."""
+        self._turn = (self._turn + 1) % self.rate_divider
+        if self._turn:
+            self._health.dropped(RATE)
+        return self._turn == 0
 
     def _on_reference(self, image: Image) -> None:
         # Images without stamps are paired by receipt: their references too, which took as long.
@@ -275,17 +273,3 @@ class Inputs:
         if warning and not self._health.transport_warning:
             self._health.transport_warning = warning
             log.warning(warning)
-
-
-def _same_calibration(info: CameraInfo, former: CameraInfo) -> bool:
-    return all(
-        (getattr(info, name) == getattr(former, name)) is True
-        for name in ("width", "height", "distortion_model", "d", "binning_x", "binning_y", "roi")
-    ) and bool((info.k == former.k).all() and (info.p == former.p).all())
-
-
-def _brief(camera: Intrinsics) -> str:
-    return (
-        f"{camera.width}x{camera.height} fx {camera.fx:.1f} fy {camera.fy:.1f} cx {camera.cx:.1f} "
-        f"cy {camera.cy:.1f} {camera.distortion_model}"
-    )

@@ -159,18 +159,22 @@ class Ladder:
     def __init__(self, config: LadderConfig, absent: Mapping[str, str] | None = None) -> None:
         self._config = config
         self._absent = dict(absent or {})
-        self._patience = 1
         self._rungs: tuple[str, ...] = ()
-        self._strained_since_s: float | None = None
-        self._roomy_since_s: float | None = None
-        self._raised_s: float | None = None
-        self._state = LadderState()
-        self.configure(config)
+        self.restart()
 
     @property
     def state(self) -> LadderState:
         """Where it stands now."""
         return self._state
+
+    def restart(self) -> None:
+        """Take everything back and forget the past."""
+        self._patience = 1
+        self._strained_since_s: float | None = None
+        self._roomy_since_s: float | None = None
+        self._raised_s: float | None = None
+        self._state = LadderState()
+        self.configure(self._config)
 
     def configure(self, config: LadderConfig) -> None:
         """Take over changed settings; switched off, everything is taken back at once."""
@@ -181,8 +185,16 @@ class Ladder:
             for name in config.rungs
             if name in self._absent
         )
-        taken = self._rungs[: len(self._state.taken)] if config.enabled else ()
+        depth = sum(name in self._rungs for name in self._state.taken)
+        taken = self._rungs[:depth] if config.enabled else ()
         self._state = LadderState(taken, self._state.reason if taken else "", left_out)
+
+    def leave_out(self, rung: str, why: str) -> None:
+        """Note that a rung does not exist, and why; an empty reason: that it does."""
+        self._absent.pop(rung, None)
+        if why:
+            self._absent[rung] = why
+        self.configure(self._config)
 
     def update(self, load: Load) -> LadderState:
         """Take one interval in and return where the ladder stands after it.

@@ -30,8 +30,6 @@ from gam_depth_ros.core.image_codec import (
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.odometry import Pose
 from gam_depth_ros.core.transforms import Extrinsics
-from gam_depth_ros.diagnostics import Snapshot
-from gam_depth_ros.stopwatch import LATENCY
 
 ScaleStatus: Any = None
 PerceptionStatus: Any = None
@@ -42,7 +40,7 @@ VisionClass: Any = None
 TFMessage: Any = None
 Odometry: Any = None
 with contextlib.suppress(ImportError):
-    from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus
+    from gam_depth_msgs.msg import PerceptionStatus, ScaleStatus  # noqa: F401
     from gam_depth_msgs.srv import ReloadModel, ResetScale  # noqa: F401
 with contextlib.suppress(ImportError):
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -226,33 +224,6 @@ def to_scale_status(perception: Perception, head: Header) -> Any:
         reason=scale.reason,
         interval_90=float(perception.interval_90),
         interval_95=float(perception.interval_95),
-    )
-
-
-def to_status(snapshot: Snapshot, head: Header) -> Any:
-    """Report counts, rates and latencies as gam_depth_msgs/PerceptionStatus."""
-    nothing = (float("nan"), float("nan"))
-    stages = {name: span for name, span in snapshot.stage_ms.items() if name != LATENCY}
-    latency_ms = snapshot.stage_ms.get(LATENCY, nothing)
-    return PerceptionStatus(
-        header=head,
-        model_name=snapshot.model.name,
-        model_sha256=snapshot.model.sha256,
-        provider=snapshot.model.provider,
-        precision=snapshot.model.precision,
-        frames_in=snapshot.frames_in,
-        frames_published=snapshot.frames_published,
-        frames_dropped=snapshot.frames_dropped,
-        frames_failed=snapshot.frames_failed,
-        rate_in_hz=snapshot.rate_in_hz,
-        rate_out_hz=snapshot.rate_out_hz,
-        latency_p50_ms=latency_ms[0],
-        latency_p99_ms=latency_ms[1],
-        stage_names=list(stages),
-        stage_p50_ms=[span[0] for span in stages.values()],
-        stage_p99_ms=[span[1] for span in stages.values()],
-        health=snapshot.health,
-        notes=list(snapshot.notes),
     )
 
 

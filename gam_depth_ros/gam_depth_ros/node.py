@@ -34,6 +34,7 @@ from gam_depth_ros import (
 )
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.health import Health
 from gam_depth_ros.perceiver import Perceiver
 from gam_depth_ros.reload_service import ReloadService
 
@@ -41,6 +42,8 @@ log = logging.getLogger("gam_depth_ros.node")  # __name__ is __main__ when run a
 
 REPEATED_LINES_S = 5.0
 DIAGNOSTICS_PERIOD_S = 1.0
+# How soon a hang is seen after its time is over.
+LOOK_PERIOD_S = 0.2
 # How soon a signal is seen: Python handles it only between two waits of the executor.
 SPIN_S = 0.1
 SCALE_FORGOTTEN = "scale forgotten: metric outputs are NaN until it is known again"
@@ -60,7 +63,7 @@ class GamDepthNode(LifecycleNode):
         self._log_handler = log_bridge.attach(self.get_logger())
         self.finished = False
         self._throttle = log_bridge.Throttle(REPEATED_LINES_S)
-        self._health = diagnostics.Health()
+        self._health = Health()
         self._perceiver: Perceiver | None = None
         self._reload: ReloadService | None = None
         # After the attributes: a refusal here ends in destroy_node.
@@ -81,9 +84,9 @@ class GamDepthNode(LifecycleNode):
             qos.profile(self, topics.DIAGNOSTICS, qos.PUBLISHER),
         )
         # Steady, so that health is reported while simulated time stands still.
-        self._timer = self.create_timer(
-            DIAGNOSTICS_PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
+        self.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
 
     @property
     def autostart(self) -> bool:
@@ -187,6 +190,10 @@ class GamDepthNode(LifecycleNode):
         """Let the parameter name the model in use, which the next configure loads again."""
         self._config = replace(self._config, model_path=model_path)
         self.set_parameters([Parameter("model_path", value=model_path)])
+
+    def _look(self) -> None:
+        if self._perceiver is not None:
+            self._perceiver.look()
 
     def _report(self) -> None:
         perceiver = self._perceiver

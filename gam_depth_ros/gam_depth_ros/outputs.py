@@ -125,6 +125,7 @@ class Publishers:
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
         self._by_name: dict[str, Any] = {}
+        self.withheld: frozenset[str] = frozenset()  # topics given up, by name
         for row in topics.OUTPUTS:
             interface = INTERFACES[row.interface]
             if interface is not None and row is not topics.DIAGNOSTICS:
@@ -135,9 +136,11 @@ class Publishers:
                 )
 
     def wants(self, topic: Topic) -> bool:
-        """Whether anybody subscribes to a topic."""
+        """Whether anybody subscribes to a topic that is not given up."""
         publisher = self._by_name.get(topic.name)
-        return publisher is not None and publisher.get_subscription_count() > 0
+        if publisher is None or topic.name in self.withheld:
+            return False
+        return bool(publisher.get_subscription_count() > 0)
 
     def wanted(self, calibrated: bool = True) -> list[Output]:
         """List the per-frame outputs that anybody subscribes to and that can be made.

@@ -13,7 +13,10 @@ from typing import Any
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.setting import setting, validate
+from gam_depth_ros.ladder import LadderConfig
+from gam_depth_ros.performance_log import PerformanceLogConfig
 from gam_depth_ros.reload import ReloadConfig
+from gam_depth_ros.watchdog import WatchdogConfig
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class NodeConfig:
         live=True,
     )
     reload: ReloadConfig = field(default_factory=ReloadConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    ladder: LadderConfig = field(default_factory=LadderConfig)
+    performance_log: PerformanceLogConfig = field(default_factory=PerformanceLogConfig)
 
     def __post_init__(self) -> None:
         validate(self)

@@ -7,6 +7,8 @@ thread.
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -18,9 +20,15 @@ from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
 from gam_depth_ros.exchange import Exchange
+from gam_depth_ros.health import Health
 from gam_depth_ros.inputs import Inputs
+from gam_depth_ros.ladder import CLOUD_OFF
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.parameters import NodeConfig
+from gam_depth_ros.renewal import Renewal
+from gam_depth_ros.snapshot import ModelFacts, Snapshot, model_facts
+from gam_depth_ros.supervisor import Supervisor
+from gam_depth_ros.watchdog import INTERRUPT, REPLACE
 from gam_depth_ros.worker import Intake, Job, Worker
 
 log = logging.getLogger(__name__)
@@ -42,7 +50,7 @@ class Perceiver:
         node: LifecycleNode,
         pipeline: PerceptionPipeline,
         config: NodeConfig,
-        health: diagnostics.Health,
+        health: Health,
         throttle: Throttle,
     ) -> None:
         self._node = node
@@ -55,7 +63,9 @@ class Perceiver:
         self._inputs: Inputs | None = None
         self._intake: Intake | None = None
         self._worker: Worker | None = None
-        health.model = diagnostics.model_facts(pipeline.engine)
+        self._renewal: Renewal | None = None
+        self._supervisor = Supervisor(config, health)
+        health.model = model_facts(pipeline.engine)
 
     @property
     def active(self) -> bool:
@@ -66,6 +76,7 @@ class Perceiver:
         """Subscribe and start the worker, all counts and the scale at zero."""
         config = self._config
         self._health.restart()
+        self._supervisor.restart()
         self.exchange.reset()
         self._last_stamp_ns = 0
         slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
@@ -83,10 +94,14 @@ class Perceiver:
 
     def stop(self) -> None:
         """Unsubscribe and let the frame in hand finish; harmless where nothing runs."""
+        if self._renewal is not None:
+            self._renewal.stop()
+            self._renewal = None
         # The worker first: it uses the inputs until its last frame is done.
         if self._worker is not None:
             self._worker.stop()
             self._worker = self._intake = None
+            self._supervisor.restart()  # a frame that hangs still is given up
         if self._inputs is not None:
             self._inputs.destroy()
             self._inputs = None
@@ -94,8 +109,9 @@ class Perceiver:
     def destroy(self) -> None:
         """Stop, and remove every publisher from the node."""
         self.stop()
+        self._supervisor.close()
         self._outputs.destroy()
-        self._health.model = diagnostics.ModelFacts()
+        self._health.model = ModelFacts()
 
     def configure(self, config: NodeConfig) -> None:
         """Take over changed settings."""
@@ -105,31 +121,70 @@ class Perceiver:
         if self._inputs is not None:
             self._inputs.configure(config.pipeline)
         self.exchange.configure(config.pipeline)
+        self._supervisor.configure(config)
 
     def waiting_for(self) -> str:
         """Name what has not arrived yet; empty when nothing is missing."""
         return self._inputs.waiting_for() if self._inputs else "activation"
 
-    def report(self, snapshot: diagnostics.Snapshot, now_ns: int) -> None:
-        """Publish ``~/status``, if anybody listens."""
+    def look(self) -> None:
+        """Look after the frame in hand and the input; several times a second."""
+        if self._worker is None or self._intake is None or self._inputs is None:
+            return
+        self._supervisor.stale(self._inputs.silence(self._config.watchdog.stale_s))
+        action = self._supervisor.look()
+        if action == INTERRUPT:
+            self.exchange.current.engine.interrupt()
+        elif action == REPLACE:
+            self._health.failed()
+            self._health.replaced()
+            self._worker.abandon()
+            self._renewal = Renewal(self.exchange, self._supervisor)
+            self._worker = Worker(
+                self._intake, self._process, self._health.failed, self._renewal.run
+            )
+
+    def report(self, snapshot: Snapshot, now_ns: int) -> None:
+        """Give up what the ladder says; publish ``~/status``, if anybody listens."""
+        ladder = self._supervisor.second(snapshot, now_ns)
+        cloud_off = ladder.gives_up(CLOUD_OFF)
+        self._outputs.withheld = frozenset({topics.POINTS.name} if cloud_off else ())
+        if self._inputs is not None:
+            self._inputs.rate_divider = ladder.rate_divider
+        if not snapshot.faults.hung:
+            self._supervisor.fit_input(self.exchange)
         if self._outputs.wants(topics.STATUS):
             head = messages.to_header(now_ns, "")
-            self._outputs.publish(topics.STATUS, messages.to_status(snapshot, head))
+            self._outputs.publish(topics.STATUS, diagnostics.to_status(snapshot, head))
 
     def _take_over(self, pipeline: PerceptionPipeline) -> None:
         """Tell whose frames the next ones are: in diagnostics, and what their labels mean."""
-        self._health.model = diagnostics.model_facts(pipeline.engine)
+        self._health.model = model_facts(pipeline.engine)
         if messages.LabelInfo is not None:
             head = messages.to_header(self._now_ns(), "")
             labels = pipeline.engine.spec.labels
             self._outputs.publish(topics.LABEL_INFO, messages.to_label_info(labels, head))
 
     def _process(self, job: Job) -> None:
-        """Perceive one frame and publish it; in the worker's thread."""
+        """Perceive one frame under the eye of the watchdog; in the worker's thread."""
+        watchdog = self._supervisor.watchdog
+        ticket, published = watchdog.started(time.monotonic_ns()), False
+        try:
+            published = self._perceive(job, lambda: watchdog.holds(ticket))
+        finally:
+            watchdog.finished(ticket, time.monotonic_ns(), published)
+
+    def _perceive(self, job: Job, holds: Callable[[], bool]) -> bool:
+        """Perceive one frame and publish it; returns whether it was.
+
+        Args:
+            job: The frame.
+            holds: Whether it was not given up meanwhile.
+        """
         inputs = self._inputs
         assert inputs is not None
         watch = stopwatch.Stopwatch(job.received_ns)
-        watch.lap("wait")
+        watch.lap(stopwatch.WAIT)
         try:
             frame = inputs.frame(job)
             watch.lap("decode")
@@ -137,19 +192,24 @@ class Perceiver:
             self._notice_loop(job.stamp_ns)
             perception, pipeline = self.exchange.process(frame, outputs.needed(wanted))
         except (ImageError, FrameError, EngineError) as error:
-            self._health.failed()
-            inputs.say(f"{error}; frame lost")
-            return
+            if holds():
+                self._health.failed()
+                inputs.say(f"{error}; frame lost")
+            return False
+        if not holds():
+            log.warning("frame at %d ns: its answer came after it was given up", job.stamp_ns)
+            return False
         watch.skip()
         for note in perception.notes:
             inputs.say(note)
-        self._health.scale = perception.scale.reason
+        self._health.scale = perception.scale
         self._health.quality = perception.quality
         result = self._result(perception, frame, inputs, pipeline.engine.spec.labels)
         self._outputs.publish_frame(wanted, result)
         watch.lap("publish")
         latency = watch.latency(self._now_ns(), job.stamp_ns)
         self._health.published({**watch.laps, **perception.stage_ms, **latency})
+        return True
 
     def _notice_loop(self, stamp_ns: int) -> None:
         if stamp_ns < self._last_stamp_ns:

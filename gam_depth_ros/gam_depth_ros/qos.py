@@ -24,6 +24,7 @@ from rclpy.qos import (
 )
 
 from gam_depth_ros import topics
+from gam_depth_ros.input_watch import Endpoint
 from gam_depth_ros.topics import Topic
 
 PUBLISHER, SUBSCRIPTION = "publisher", "subscription"
@@ -82,6 +83,29 @@ def check(node: Any) -> None:
         profile(node, topic, SUBSCRIPTION)
     for topic in topics.OUTPUTS:
         profile(node, topic, PUBLISHER)
+
+
+def own_endpoint(node: Any, topic: Topic, used: QoSProfile) -> Endpoint:
+    """Return the node's own end of a topic in words."""
+    name = node.get_fully_qualified_name()
+    return Endpoint(name, topic.interface, _word(used.reliability), _word(used.durability))
+
+
+def publishers(node: Any, topic: str) -> list[Endpoint]:
+    """Return who publishes on a resolved topic, and with which quality of service."""
+    return [
+        Endpoint(
+            f"{info.node_namespace.rstrip('/')}/{info.node_name}",
+            info.topic_type,
+            _word(info.qos_profile.reliability),
+            _word(info.qos_profile.durability),
+        )
+        for info in node.get_publishers_info_by_topic(topic)
+    ]
+
+
+def _word(policy: Any) -> str:
+    return str(policy.name).lower()
 
 
 def _declared(node: Any, name: str, default: str | int) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-LATENCY = "latency"
+# Not the worker's own time: before it begins, and from end to end.
+WAIT, LATENCY = "wait", "latency"
 # A stamp this old is a recording's or another clock's: then latency counts from the arrival.
 OLDEST_LIVE_STAMP_S = 10.0
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gam_depth_ros.core.pairing import StampPairer
+from gam_depth_ros.health import NEWER, STOPPED
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Intake:
     Args:
         slop_s: Largest difference of stamps between an image and its reference, seconds.
         wait_s: Longest wait of an image for its reference, seconds.
-        on_drop: Called once for each image that a newer one replaced.
+        on_drop: Called once, with the reason, for each image that is given up before its turn.
         clock: Monotonic nanoseconds.
     """
 
@@ -56,7 +57,7 @@ class Intake:
         self,
         slop_s: float,
         wait_s: float,
-        on_drop: Callable[[], None],
+        on_drop: Callable[[str], None],
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.wait_s = wait_s
@@ -116,7 +117,7 @@ class Intake:
             self._closed = True
             for job in (self._waiting, self._ready):
                 if job is not None:
-                    self._on_drop()
+                    self._on_drop(STOPPED)
             self._waiting = self._ready = None
             self._changed.notify_all()
 
@@ -124,7 +125,7 @@ class Intake:
         if job is None:
             return
         if self._ready is not None:
-            self._on_drop()
+            self._on_drop(NEWER)
         self._ready = job
         self._waiting = None
 
@@ -139,29 +140,41 @@ class Intake:
 
 
 class Worker:
-    """One thread that hands every job of an intake to a handler until it is stopped.
+    """One thread that hands every job of an intake to a handler until it is stopped or abandoned.
 
     Args:
         intake: Where the jobs come from.
         handle: Called with each job; what it raises is logged with its traceback and costs that
             job only.
         on_crash: Called after ``handle`` raised.
+        prepare: Called in the thread before the first job; whether it may begin.
     """
 
     def __init__(
-        self, intake: Intake, handle: Callable[[Job], None], on_crash: Callable[[], None]
+        self,
+        intake: Intake,
+        handle: Callable[[Job], None],
+        on_crash: Callable[[], None],
+        prepare: Callable[[], bool] = lambda: True,
     ) -> None:
         self._intake = intake
         self._handle = handle
         self._on_crash = on_crash
+        self._prepare = prepare
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="gam_depth_worker", daemon=True)
         self._thread.start()
+
+    def abandon(self) -> None:
+        """Let the thread take no further job: Python cannot end one that hangs."""
+        self._abandoned = True
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Close the intake and wait for the job in hand."""
         self._intake.close()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
+            self.abandon()
             log.error(
                 "worker: got no end of the frame in hand within %.0f s, expected one; the "
                 "inference hangs",
@@ -169,7 +182,9 @@ class Worker:
             )
 
     def _run(self) -> None:
-        while (job := self._intake.take()) is not None:
+        if not self._prepare():
+            return
+        while not self._abandoned and (job := self._intake.take()) is not None:
             self._handle_safely(job)
 
     def _handle_safely(self, job: Job) -> None:
@@ -178,4 +193,5 @@ class Worker:
         except Exception:
             # The border of the thread: a fault in one frame must not end the node silently.
             log.exception("frame at %d ns: unexpected error, frame lost", job.stamp_ns)
-            self._on_crash()
+            if not self._abandoned:  # else it was accounted for then
+                self._on_crash()

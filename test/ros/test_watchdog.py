@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gam_depth_ros.input_watch import Endpoint, mismatch, stale_line
-from gam_depth_ros.thermal import cpu_temperature_c
+from gam_depth_ros.machine import cpu_temperature_c
 from gam_depth_ros.watchdog import GIVE_UP, INTERRUPT, NONE, REPLACE, Watchdog, WatchdogConfig
 
 MS, S = 1_000_000, 1_000_000_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from gam_depth_ros.core.frame import FrameQuality
-from gam_depth_ros.diagnostics import Health, transport_warning
+from gam_depth_ros.diagnostics import transport_warning
+from gam_depth_ros.health import NEWER, STOPPED, Health
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.stopwatch import Stopwatch
 from gam_depth_ros.worker import Intake, Worker
@@ -21,10 +22,10 @@ class Clock:
         return self.now_ns
 
 
-def intake(wait_s: float = 0.05) -> tuple[Intake, Clock, list[int]]:
-    dropped: list[int] = []
+def intake(wait_s: float = 0.05) -> tuple[Intake, Clock, list[str]]:
+    dropped: list[str] = []
     clock = Clock()
-    return Intake(0.02, wait_s, lambda: dropped.append(1), clock), clock, dropped
+    return Intake(0.02, wait_s, dropped.append, clock), clock, dropped
 
 
 def test_the_newest_image_wins_and_the_older_counts_as_dropped():
@@ -32,7 +33,7 @@ def test_the_newest_image_wins_and_the_older_counts_as_dropped():
     slot.put_image("a", 100 * MS)
     slot.put_image("b", 133 * MS)
     assert slot.take().image == "b"
-    assert len(dropped) == 1
+    assert dropped == [NEWER]
 
 
 def test_an_image_takes_the_reference_that_came_before_it():
@@ -76,7 +77,7 @@ def test_closing_counts_what_is_left_and_ends_the_worker():
     slot.put_image("a", 100 * MS)
     slot.close()
     assert slot.take() is None
-    assert len(dropped) == 1
+    assert dropped == [STOPPED]
 
 
 def test_a_handler_that_raises_costs_its_job_only():

@@ -38,6 +38,11 @@ class ResizedEngine:
             raise EngineError(f"at {size_hw[0]}x{size_hw[1]}: {error}") from error
 
     @property
+    def full(self) -> OnnxEngine:
+        """The engine at the size its contract names."""
+        return self._engine
+
+    @property
     def spec(self) -> ModelSpec:
         """The model's contract, at this input size."""
         return self._spec

@@ -41,14 +41,27 @@ float64 interval_95
 """,
     PERCEPTION_STATUS: """\
 std_msgs/Header header
+uint8 OK=0
+uint8 WARN=1
+uint8 ERROR=2
+uint8 STALE=3
+uint8 level
+string health
+string[] notes
 string model_name
 string model_sha256
 string provider
 string precision
+uint32 engines_replaced
 uint64 frames_in
 uint64 frames_published
 uint64 frames_dropped
 uint64 frames_failed
+uint64 frames_idle
+string[] drop_reasons
+uint64[] drop_counts
+string[] input_names
+float64[] input_age_s
 float64 rate_in_hz
 float64 rate_out_hz
 float64 latency_p50_ms
@@ -56,8 +69,13 @@ float64 latency_p99_ms
 string[] stage_names
 float64[] stage_p50_ms
 float64[] stage_p99_ms
-string health
-string[] notes
+string scale_state
+float64 scale_value
+string[] picture
+string drift
+string[] given_up
+float64 memory_mb
+float64 cpu_temperature_c
 """,
 }
 """Message definitions of gam_depth_msgs, comments left out: they do not enter the type hash."""

@@ -1,8 +1,9 @@
-"""The CPU's temperature as Linux tells it."""
+"""What Linux tells of the machine: the CPU's temperature, this process's memory."""
 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 ZONES = Path("/sys/class/thermal")
@@ -28,3 +29,12 @@ def cpu_temperature_c(zones: Path = ZONES) -> float:
         if plausible and kind.startswith(PROCESSORS) and not degrees_c <= hottest:
             hottest = degrees_c
     return hottest
+
+
+def resident_mb() -> float:
+    """Return this process's resident memory in MB; 0 where /proc does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
