@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 packages = pytest.importorskip("ament_index_python.packages", reason="needs a ROS 2 environment")
-EXECUTABLES = {"gam-depth", "gam_depth_node", "bag_player", "bag_recorder"}
+EXECUTABLES = {"gam-depth", "gam_depth_node", "gam_depth_health", "bag_player", "bag_recorder"}
 
 
 @pytest.fixture(scope="module")

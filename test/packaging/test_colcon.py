@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-EXECUTABLES = {"gam-depth", "gam_depth_node", "bag_player", "bag_recorder"}
+EXECUTABLES = {"gam-depth", "gam_depth_node", "gam_depth_health", "bag_player", "bag_recorder"}
 WHERE = """
 import gam_depth_ros
 from ament_index_python.packages import get_package_share_directory

@@ -49,7 +49,6 @@ ROS = {
     "launch_ros",
     "lifecycle_msgs",
     "nav_msgs",
-    "nav_msgs",
     "rcl_interfaces",
     "rclpy",
     "rosgraph_msgs",
@@ -100,7 +99,13 @@ def test_every_executable_is_a_function_that_exists(setup_cfg):
         line.replace(" ", "").split("=")
         for line in lines(setup_cfg["options.entry_points"]["console_scripts"])
     )
-    assert set(scripts) == {"gam-depth", "gam_depth_node", "bag_player", "bag_recorder"}
+    assert set(scripts) == {
+        "gam-depth",
+        "gam_depth_node",
+        "gam_depth_health",
+        "bag_player",
+        "bag_recorder",
+    }
     pytest.importorskip("rclpy", reason="the node and the bag tools need ROS 2")
     for target in scripts.values():
         module, function = target.split(":")
