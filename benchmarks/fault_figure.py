@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from gam_depth_ros.core.frame import ACQUIRING, HOLDING, LOCKED, LOST, UNKNOWN
-from gam_depth_ros.evaluation.figures import INK, MUTED, STYLE
+from gam_depth_ros.evaluation.plotting import INK, MUTED, STYLE
 
 CLEAN_COLOUR, NETWORK_COLOUR, FUSE_COLOUR, FAULT_SHADE = "#9aa4b1", "#d9622b", "#1f5fbf", "#f3e9df"
 STATES = {

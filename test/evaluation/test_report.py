@@ -52,7 +52,8 @@ def test_page_shows_the_figures_of_the_json(written: tuple[dict, str]) -> None:
         report["depth"]["online_scale"],
         floor["online_scale"],
     ]
-    for shown, scores in zip(cells, expected, strict=False):
+    for row, scores in zip(cells, expected, strict=False):
+        shown = [re.sub("<small>.*</small>", "", cell) for cell in row]
         assert shown == [*(f"{scores[name]:.3f}" for name, _ in COLUMNS), str(scores["frames"])]
     assert headline(report).replace("'", "&#39;") in page
     assert f"{report['segmentation']['miou']:.3f}" in page
@@ -78,7 +79,7 @@ def test_page_loads_nothing_from_anywhere(written: tuple[dict, str]) -> None:
     assert all(source.startswith("data:image/") for source in sources)
     assert "@import" not in page
     assert "url(" not in page
-    assert "<script" not in page
+    assert "<script src" not in page
     assert len(page) < 6_000_000
 
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.comparison import BETTER, EQUAL, NOT_JUDGED, UNKNOWN, WORSE
-from gam_depth_ros.evaluation.figures import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
 from gam_depth_ros.evaluation.page import page_environment
+from gam_depth_ros.evaluation.plotting import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
 
 JSON_NAME = "compare.json"
 HTML_NAME = "compare.html"

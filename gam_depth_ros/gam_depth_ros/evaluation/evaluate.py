@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,15 @@ class EvaluationResult:
         report: The content of ``report.json``.
         pictures: Title and picture of the frames worth showing.
         labels: The label set that the masks use.
+        failures: The worst pictures by cause.
+        film: Frames at even distances along the recording.
     """
 
     report: dict[str, Any]
     pictures: list[tuple[str, Picture]]
     labels: LabelSet
+    failures: dict[str, list[Picture]] = field(default_factory=dict)
+    film: list[Picture] = field(default_factory=list)
 
 
 def evaluate(
@@ -192,8 +196,15 @@ def _result(
         **tally.regions.summary(),
         "intervals": INTERVALS,
         "latency_ms": latency_summary(tally, latency_of),
+        "failure_causes": tally.causes.summary(),
         "failures": tally.failures,
         "notes": [*recording.notes, *counted(tally.notes)],
         "series": tally.series,
     }
-    return EvaluationResult(report, tally.gallery.choose(), tally.labels)
+    return EvaluationResult(
+        report=report,
+        pictures=tally.gallery.choose(),
+        labels=tally.labels,
+        failures=tally.causes.pictures(),
+        film=tally.gallery.film(),
+    )

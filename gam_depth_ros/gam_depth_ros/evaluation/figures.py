@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-INK, MUTED, GRID = "#1c2430", "#5d6775", "#e3e7ec"
-MEDIAN, ONLINE, FLOOR = "#1f5fbf", "#d9622b", "#9aa4b1"
-PAGE_FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
-SIZE_INCHES = (4.5, 2.75)  # drawn small and shown large, so that the text stays legible on a phone
-STYLE: Any = {
-    "svg.hashsalt": "gam-depth",  # the same input gives the same file
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",  # wider than the page's fonts: what fits in it fits in them
-    "font.size": 9.0,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.major.size": 0.0,
-    "ytick.major.size": 0.0,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "text.color": INK,
-    "lines.solid_capstyle": "round",
-}
-
-Report = dict[str, Any]
+from gam_depth_ros.evaluation.label_figures import draw_confusion, draw_labels, draw_reliability
+from gam_depth_ros.evaluation.plotting import (
+    FLOOR,
+    MEDIAN,
+    MUTED,
+    ONLINE,
+    Report,
+    legend_above,
+    render_plot,
+)
 
 
 def all_figures(report: Report) -> list[dict[str, str]]:
@@ -73,7 +48,13 @@ def all_figures(report: Report) -> list[dict[str, str]]:
             "AbsRel of what is left when the least sure pixels are taken away.",
             _draw_sparsification,
         ),
-        ("Labels", "Intersection over union by class.", _draw_labels),
+        ("Labels", "Intersection over union by class.", draw_labels),
+        (
+            "Are labels as sure as they should be?",
+            "Share of right pixels by the confidence that the network states.",
+            draw_reliability,
+        ),
+        ("Which labels are mistaken for which?", "Share of each true class.", draw_confusion),
         ("Latency", report["latency_ms"]["of"].capitalize() + ".", _draw_latency),
     )
     figures = []
@@ -82,23 +63,6 @@ def all_figures(report: Report) -> list[dict[str, str]]:
         if image:
             figures.append({"title": title, "caption": caption, "image": image})
     return figures
-
-
-def render_plot(draw: Any, report: Report) -> str:
-    """Return a plot as a data URI, empty where there is nothing to draw.
-
-    Args:
-        draw: Draws on the axes; False says that there was nothing.
-        report: What ``draw`` gets.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-        if not draw(figure.add_subplot(), report):
-            return ""
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    text = stream.getvalue().replace("'DejaVu Sans'", PAGE_FONTS)
-    return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 
 def _column(report: Report, name: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -242,17 +206,6 @@ def _draw_sparsification(axes: Axes, report: Report) -> bool:
     return True
 
 
-def _draw_labels(axes: Axes, report: Report) -> bool:
-    if report["segmentation"] is None:
-        return False
-    scores = sorted(report["segmentation"]["iou"].items(), key=lambda item: item[1])
-    axes.barh([name for name, _ in scores], [100 * v for _, v in scores], color=MEDIAN, height=0.6)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel("IoU, %")
-    return True
-
-
 def _draw_latency(axes: Axes, report: Report) -> bool:
     _, values = _column(report, "latency_ms")
     if values.size < 2:
@@ -267,17 +220,3 @@ def _draw_latency(axes: Axes, report: Report) -> bool:
     axes.set_ylabel("frames")
     legend_above(axes)
     return True
-
-
-def legend_above(axes: Axes, columns: int = 3) -> None:
-    """Put the legend above the plot, so many entries to a row."""
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(-0.01, 0.99),
-            ncols=columns,
-            borderaxespad=0.2,
-            handlelength=1.4,
-            columnspacing=1.1,
-        )

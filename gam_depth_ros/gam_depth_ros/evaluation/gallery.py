@@ -71,7 +71,7 @@ class Gallery:
         extreme = np.isfinite(abs_rel) and (best or worst)
         if not (regular or extreme):
             return
-        picture = _picture(index, seen, truth_m, abs_rel)
+        picture = picture_of(index, seen, truth_m, abs_rel)
         if extreme and best:
             self._best = picture
         if extreme and worst:
@@ -81,6 +81,10 @@ class Gallery:
             if len(self._kept) > CANDIDATES:
                 self._kept = self._kept[::2]
                 self._stride *= 2
+
+    def film(self) -> list[Picture]:
+        """Return frames at even distances along the recording."""
+        return list(self._kept)
 
     def choose(self) -> list[tuple[str, Picture]]:
         """Return title and picture, each frame once: best, typical, worst, evenly spaced."""
@@ -104,7 +108,8 @@ class Gallery:
         return list(chosen.values())
 
 
-def _picture(index: int, seen: Observation, truth_m: Float | None, abs_rel: float) -> Picture:
+def picture_of(index: int, seen: Observation, truth_m: Float | None, abs_rel: float) -> Picture:
+    """Return small copies of what a frame shows, with its error (NaN unknown)."""
     rgb = seen.sample.frame.rgb
     width = min(WIDTH_PX, rgb.shape[1])
     size = (width, max(1, round(rgb.shape[0] * width / rgb.shape[1])))

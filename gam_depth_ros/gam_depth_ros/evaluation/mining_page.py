@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.bag_writer import make_directory
-from gam_depth_ros.evaluation.figures import MEDIAN, MUTED, ONLINE, legend_above, render_plot
 from gam_depth_ros.evaluation.mining import REASONS
 from gam_depth_ros.evaluation.mining_pictures import PickPicture
 from gam_depth_ros.evaluation.page import page_environment
@@ -24,6 +23,7 @@ from gam_depth_ros.evaluation.pictures import (
     paint,
     paint_depth,
 )
+from gam_depth_ros.evaluation.plotting import MEDIAN, MUTED, ONLINE, legend_above, render_plot
 
 JSON_NAME = "mine.json"
 HTML_NAME = "mine.html"

@@ -42,7 +42,7 @@ def picture_rows(
         {
             "title": title,
             "index": picture.index,
-            "facts": _facts(picture),
+            "facts": facts_of(picture),
             "panels": _panels(picture, labels, limits_m),
         }
         for title, picture in chosen
@@ -88,7 +88,8 @@ def legend(labels: LabelSet, chosen: list[tuple[str, Picture]]) -> list[dict[str
     ]
 
 
-def _facts(picture: Picture) -> str:
+def facts_of(picture: Picture) -> str:
+    """Return a frame's figures in words, empty where it has none."""
     facts = []
     if np.isfinite(picture.abs_rel):
         facts.append(f"AbsRel {picture.abs_rel:.3f}")
@@ -122,7 +123,7 @@ def _panels(
             "share of depth",
             None if sigma is None else paint(sigma, SIGMA_COLORS, 0.0, SIGMA_LIMIT),
         ),
-        _panel("Labels", "", _labels(picture, labels)),
+        _panel("Labels", "", painted_labels(picture, labels)),
     ]
 
 
@@ -139,7 +140,7 @@ def paint_depth(depth_m: Float, limits_m: tuple[float, float]) -> npt.NDArray[np
         return paint(np.log(depth_m), DEPTH_COLORS, near, far)
 
 
-def _labels(picture: Picture, labels: LabelSet) -> npt.NDArray[np.uint8] | None:
+def painted_labels(picture: Picture, labels: LabelSet) -> npt.NDArray[np.uint8] | None:
     """Return the mask over a grey version of the picture, so that outlines can be compared."""
     if picture.labels is None:
         return None

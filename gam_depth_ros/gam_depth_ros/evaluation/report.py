@@ -10,6 +10,7 @@ from typing import Any
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.evaluate import EvaluationResult
 from gam_depth_ros.evaluation.figures import all_figures
+from gam_depth_ros.evaluation.film import film_strip
 from gam_depth_ros.evaluation.page import number, page_environment
 from gam_depth_ros.evaluation.pictures import (
     DEPTH_COLORS,
@@ -26,6 +27,8 @@ from gam_depth_ros.evaluation.trust import trust_rows
 from gam_depth_ros.evaluation.verdict import headline, promised_coverage, remarks
 
 ALIGNED = "aligned per image"
+ONE_SCALE = "one scale for the whole sequence"
+LEAST_SHOWN_SHARE = 0.01
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
@@ -78,10 +81,52 @@ def render(result: EvaluationResult) -> str:
         trust=trust_rows(report),
         figures=all_figures(report),
         pictures=picture_rows(result.pictures, result.labels, limits_m),
+        causes=failure_rows(result, limits_m),
+        film=film_strip(result.film, result.labels, limits_m),
+        parts=part_tables(report),
         legend=legend(result.labels, result.pictures),
         bars=color_bars(result, limits_m),
         accounts=accounts(report),
     )
+
+
+def failure_rows(
+    result: EvaluationResult, limits_m: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Return cause, meaning, number of frames and the worst pictures of each, by cause."""
+    return [
+        {
+            **group,
+            "rows": picture_rows(
+                [("", picture) for picture in result.failures.get(group["cause"], [])],
+                result.labels,
+                limits_m,
+            ),
+        }
+        for group in result.report["failure_causes"]
+    ]
+
+
+def part_tables(report: Report) -> list[dict[str, Any]]:
+    """Return the tables of errors by region, by class and by range that the report has."""
+    by_range = [
+        {
+            **row,
+            "name": f"{row['from_m']:g}–{row['to_m']:g} m",
+            "about": "",
+            "interval": None,
+            "d1": None,
+            "frames": None,
+        }
+        for row in (report["depth"] or {}).get("by_range", [])
+        if row["pixel_share"] >= LEAST_SHOWN_SHARE
+    ]
+    candidates = (
+        ("Region", report["by_region"]),
+        ("Class, as predicted", report["by_class"]),
+        ("Range, all pixels pooled", by_range),
+    )
+    return [{"title": title, "rows": rows} for title, rows in candidates if rows]
 
 
 def color_bars(result: EvaluationResult, limits_m: tuple[float, float]) -> list[dict[str, Any]]:
@@ -110,6 +155,7 @@ def table_rows(report: Report) -> list[dict[str, Any]]:
     """Return the rows of the depth table: what, against what, and the scores."""
     rows: list[dict[str, Any]] = []
     metric = metric_alignment(report)
+    nothing = {name: None for name, _ in COLUMNS}
     for key, truth in (("depth", "sensor depth"), ("depth_exact", "exact depth")):
         scores = report[key]
         if scores is None:
@@ -120,13 +166,15 @@ def table_rows(report: Report) -> list[dict[str, Any]]:
             ("Constant depth", "floor", ALIGNED, floor["per_frame_median"]),
             ("Network", "online", metric, scores["online_scale"]),
             ("Constant depth", "floor", "scale learnt online", floor["online_scale"]),
+            ("Network", "sequence", ONE_SCALE, scores["per_sequence"]),
+            ("Network", "raw", "as the network gives it, scale 1", scores["raw"]),
         ):
             rows.append(
                 {
                     "title": title,
                     "short": short if key == "depth" else f"{short} (exact)",
                     "note": f"{note}, against {truth}",
-                    "scores": entry,
+                    "scores": {**nothing, **entry},
                     "is_floor": title != "Network",
                 }
             )

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
-from gam_depth_ros.evaluation.figures import FLOOR, MEDIAN, MUTED, legend_above, render_plot
 from gam_depth_ros.evaluation.page import number, page_environment
 from gam_depth_ros.evaluation.pictures import (
     DEPTH_COLORS,
@@ -21,6 +20,7 @@ from gam_depth_ros.evaluation.pictures import (
     encode_picture,
     paint_depth,
 )
+from gam_depth_ros.evaluation.plotting import FLOOR, MEDIAN, MUTED, legend_above, render_plot
 from gam_depth_ros.evaluation.robustness import RobustnessRun
 from gam_depth_ros.evaluation.robustness_scores import CLEAN
 

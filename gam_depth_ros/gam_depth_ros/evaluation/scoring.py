@@ -80,11 +80,12 @@ class DepthScore:
 
         Returns:
             The errors in ``SERIES_ERRORS``, with ``online_`` before the name for the scale learnt
-            online, and ``ideal_scale`` (the frame's own, which nobody knew online); NaN where
-            there is none.
+            online, ``floor_abs_rel`` of a constant, and ``ideal_scale`` (the frame's own, which
+            nobody knew online); NaN where there is none.
         """
         ones = np.ones_like(truth_m)
-        self.floor_median.add(evaluate_depth(truth_m, ones, align="median"))
+        floor = evaluate_depth(truth_m, ones, align="median")
+        self.floor_median.add(floor)
         if np.isfinite(seen.floor_scale):
             constant = np.full_like(truth_m, seen.floor_scale)
             self.floor_online.add(evaluate_depth(truth_m, constant, align="none"))
@@ -100,7 +101,7 @@ class DepthScore:
             self.without_scale += 1
         self.median.add(median)
         self.online.add(online)
-        row = {"ideal_scale": ideal}
+        row = {"ideal_scale": ideal, "floor_abs_rel": floor.abs_rel if floor else float("nan")}
         for name in SERIES_ERRORS:
             row[name] = getattr(median, name) if median else float("nan")
             row[f"online_{name}"] = getattr(online, name) if online else float("nan")

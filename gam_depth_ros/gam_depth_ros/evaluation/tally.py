@@ -10,6 +10,7 @@ import numpy as np
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.labels import LabelSet
+from gam_depth_ros.evaluation.failures import FailureGallery, FrameScores
 from gam_depth_ros.evaluation.fusion_scoring import FusionScore
 from gam_depth_ros.evaluation.gallery import Gallery
 from gam_depth_ros.evaluation.health_scoring import HealthScore
@@ -36,6 +37,7 @@ class Tally:
     scale: ScaleScore = field(default_factory=ScaleScore)
     health: HealthScore = field(default_factory=HealthScore)
     gallery: Gallery = field(default_factory=Gallery)
+    causes: FailureGallery = field(default_factory=FailureGallery)
     series: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
@@ -74,14 +76,16 @@ class Tally:
         status = "evaluated" if truth_m is not None else "without_truth"
         self.counts[status] += 1
         row = _row(index, sample.frame.stamp_ns, status)
-        abs_rel = math.nan
+        abs_rel, found = math.nan, FrameScores()
         if truth_m is not None:
             scores = self.depth.add(truth_m, seen)
-            self.uncertainty.add(truth_m, seen)
+            covered = self.uncertainty.add(truth_m, seen)
             self.fusion.add(truth_m, seen)
             self.regions.add(truth_m, seen)
-            row["scale_log_error"] = number_or_none(self.scale.add(truth_m, seen))
+            scale_error = self.scale.add(truth_m, seen)
+            row["scale_log_error"] = number_or_none(scale_error)
             abs_rel = scores["abs_rel"]
+            found = FrameScores(abs_rel, scores["floor_abs_rel"], scale_error, covered)
             row |= {name: number_or_none(value) for name, value in scores.items()}
         if (
             sample.exact_depth_m is not None
@@ -94,6 +98,7 @@ class Tally:
             self.segmentation.add(truth, predicted, seen.label_confidence)
             self.regions.add_labels(truth, predicted)
         self.gallery.add(index, seen, truth_m, abs_rel)
+        self.causes.add(index, seen, truth_m, found)
         if np.isfinite(seen.latency_ms):
             self.latencies_ms.append(seen.latency_ms)
         for stage, milliseconds in seen.stage_ms.items():

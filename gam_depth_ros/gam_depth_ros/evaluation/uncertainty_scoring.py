@@ -41,8 +41,13 @@ class UncertaintyScore:
         self._by_error = np.zeros((len(METRICS), INTERVALS))
         self._values = FrameValues()
 
-    def add(self, truth_m: Float, seen: Observation) -> None:
-        """Score one frame; frames without sigma count nothing."""
+    def add(self, truth_m: Float, seen: Observation) -> float:
+        """Score one frame; frames without sigma count nothing.
+
+        Returns:
+            The share of pixels within one sigma after median alignment; NaN unknown.
+        """
+        covered = float("nan")
         valid = np.isfinite(truth_m) & (truth_m > 0)
         intervals = seen.interval_90, seen.interval_95
         # Sigma is that of the depth after the filter over time, which recorded outputs carry alone.
@@ -53,7 +58,9 @@ class UncertaintyScore:
                 truth, depth = truth_m[usable], steady[usable]
                 aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
                 sigma_log = seen.sigma_log[usable]
-                self._coverage[ALIGNED].add(np.log(aligned / truth), sigma_log, intervals)
+                log_error = np.log(aligned / truth)
+                covered = coverage(log_error, sigma_log)
+                self._coverage[ALIGNED].add(log_error, sigma_log, intervals)
                 self._add_ranking(truth, aligned, sigma_log)
         if seen.metric_depth_m is not None and seen.metric_sigma_m is not None:
             usable = valid & np.isfinite(seen.metric_depth_m) & np.isfinite(seen.metric_sigma_m)
@@ -61,6 +68,7 @@ class UncertaintyScore:
                 depth_m = np.clip(seen.metric_depth_m[usable], MIN_DEPTH_M, MAX_DEPTH_M)
                 sigma_log = seen.metric_sigma_m[usable] / depth_m
                 self._coverage[ONLINE].add(np.log(depth_m / truth_m[usable]), sigma_log, intervals)
+        return covered
 
     def _add_ranking(self, truth: Float, aligned: Float, sigma_log: Float) -> None:
         # At random, so that pixels that are equally sure leave in no order of the picture.

@@ -1,0 +1,85 @@
+"""The pages in a real browser: nothing on the console, all pictures there, the numbers right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import browser, visit
+from plain_pipeline import PLAIN, plain_pipeline
+from recording_maker import make_sequence
+
+from gam_depth_ros.evaluation.bag import Topics, open_recording
+from gam_depth_ros.evaluation.batch import make_jobs, run_batch
+from gam_depth_ros.evaluation.evaluate import evaluate
+from gam_depth_ros.evaluation.report import COLUMNS, write_report
+from gam_depth_ros.evaluation.runners import run_here
+from gam_depth_ros.evaluation.summary import summarise_batch, write_summary
+
+
+@pytest.fixture(scope="module")
+def report_page(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
+    browser()  # skip before the work
+    folder = make_sequence(tmp_path_factory.mktemp("page") / "hall", frames=8, labels=True)
+    result = evaluate(open_recording(folder), plain_pipeline(model))
+    return write_report(result, folder.parent / "out")[1]
+
+
+@pytest.fixture(scope="module")
+def probe(report_page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return visit(report_page, tmp_path_factory.mktemp("browser"))
+
+
+def test_the_report_says_nothing_on_the_console_and_shows_all_pictures(
+    probe: dict[str, Any],
+) -> None:
+    assert probe["errors"] == []
+    assert probe["images"] > 20
+    assert probe["broken"] == 0
+
+
+def test_the_table_that_the_browser_shows_is_that_of_the_json(
+    report_page: Path, probe: dict[str, Any]
+) -> None:
+    report = json.loads((report_page.parent / "report.json").read_text())
+    shown = [row for row in probe["rows"] if len(row) == len(COLUMNS) + 2][1:]
+    floor = report["depth"]["constant_floor"]
+    expected = [
+        report["depth"]["per_frame_median"],
+        floor["per_frame_median"],
+        report["depth"]["online_scale"],
+        floor["online_scale"],
+    ]
+    assert len(shown) >= len(expected)
+    for row, scores in zip(shown, expected, strict=False):
+        values = [f"{scores[name]:.3f}" for name, _ in COLUMNS]
+        assert row[1:] == [*values, str(scores["frames"])]
+    by_name = {row[0]: row for row in probe["rows"]}
+    for region in report["by_region"]:
+        assert by_name[region["name"]][1] == f"{region['abs_rel']:.3f}"
+
+
+def test_the_slider_shows_one_frame_and_moves(probe: dict[str, Any]) -> None:
+    shown = probe["shown"]
+    assert len(shown) == 8
+    assert shown == [False] * 7 + [True]
+
+
+def test_the_page_fits_a_phone(report_page: Path, tmp_path: Path) -> None:
+    # Chromium's window is never narrower than 500 pixels.
+    assert visit(report_page, tmp_path, width_px=500)["overflow"] <= 0
+
+
+def test_the_summary_opens_and_its_numbers_are_those_of_its_json(
+    tmp_path: Path, model: Path
+) -> None:
+    browser()
+    jobs = make_jobs([make_sequence(tmp_path / "hall", frames=3)], [model], PLAIN, Topics(), None)
+    entries = run_batch(jobs, tmp_path / "out", lambda wanted: run_here(wanted, lambda count: None))
+    summary = summarise_batch(entries)
+    probe = visit(write_summary(summary, tmp_path / "out")[1], tmp_path)
+    assert probe["errors"] == []
+    row = next(row for row in probe["rows"] if row[0] == "tiny")
+    assert row[1] == f"{summary['rows'][0]['figures']['abs_rel']:.3f}"
