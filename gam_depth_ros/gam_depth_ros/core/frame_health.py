@@ -7,11 +7,13 @@ by as much as errors were found to be, or withholds the outputs.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.exposure_watch import ExposureWatch
 from gam_depth_ros.core.health_config import CONDITIONS, HealthConfig, LimitConfig
 from gam_depth_ros.core.model_spec import NetworkOutput
 from gam_depth_ros.core.model_statistics import (
@@ -26,6 +28,7 @@ from gam_depth_ros.core.picture_statistics import (
 )
 
 FROZEN = "frozen"
+EXPOSURE_STEP = "exposure_step"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
 # The figure of each condition and whether it is wrong above its limit or below.
 FIGURES: dict[str, tuple[str, bool]] = {
@@ -42,6 +45,8 @@ _WORDS = {
     "frozen": "frozen: the same picture for {value:.0f} frames; restart the camera",
     "dark": "dark: its bright parts are at {value:.0f} of 255, expected {limit:.0f} or more",
     "over_exposed": "over-exposed: {value:.0%} saturated, expected {limit:.0%} or less",
+    "exposure_step": "exposure step: brightness off by a factor of {ratio:.1f} from the second "
+    "before, expected {limit_ratio:.1f} or less",
     "blurred": "blurred: sharpness {value:.2f}, expected {limit:.2f} or more",
     "noisy": "noisy: {value:.1f} grey levels, expected {limit:.1f} or less",
     "out_of_distribution": "unlike training: feature distance {value:.2f}, expected {limit:.2f} "
@@ -74,7 +79,7 @@ class HealthState:
 
 
 class FrameHealth:
-    """Judges pictures one after the other; remembers only the last one, to see it freeze.
+    """Judges pictures one after the other; remembers the last one and how bright they were.
 
     Args:
         config: Settings.
@@ -86,6 +91,7 @@ class FrameHealth:
         self, config: HealthConfig | None = None, statistics: ModelStatistics | None = None
     ) -> None:
         self._statistics = statistics
+        self._exposure = ExposureWatch()
         self.configure(config or HealthConfig())
         features = None if statistics is None else statistics.features
         self._familiarity = None if features is None else Familiarity(features)
@@ -97,7 +103,8 @@ class FrameHealth:
         self._limits = limits_of(config, self._statistics)
 
     def reset(self) -> None:
-        """Forget the last picture."""
+        """Forget the pictures seen."""
+        self._exposure.reset()
         self._last: npt.NDArray[np.uint8] | None = None
         self._last_stamp_ns = 0
         self._since_ns = 0
@@ -122,6 +129,7 @@ class FrameHealth:
         small = reduced(rgb)
         picture = picture_statistics(small)
         values = {name: float(getattr(picture, figure)) for name, (figure, _) in FIGURES.items()}
+        values[EXPOSURE_STEP] = self._exposure.step(picture, stamp_ns)
         values[FROZEN] = float(self._count_repeats(small, stamp_ns))
         if self._familiarity is not None and features is not None:
             values[OUT_OF_DISTRIBUTION] = self._familiarity.distance(features)
@@ -132,7 +140,12 @@ class FrameHealth:
         }
         if (stamp_ns - self._since_ns) / 1e9 < self._config.frozen_after_s:
             scores[FROZEN] = min(scores[FROZEN], 0.0)
-        return self._judge(scores, values, picture)
+        if scores["covered"] >= self._config.raise_at:
+            scores[EXPOSURE_STEP] = 0.0  # what covers the lens is dark, not the room
+        state = self._judge(scores, values, picture)
+        if not state.withhold:
+            self._exposure.follow(picture, stamp_ns)
+        return state
 
     def _judge(
         self, scores: dict[str, float], values: dict[str, float], picture: PictureStatistics
@@ -140,10 +153,7 @@ class FrameHealth:
         """Turn scores into what follows from them."""
         raised = tuple(c for c in CONDITIONS if scores.get(c, 0.0) >= self._config.raise_at)
         withholding = [name for name in raised if name in self._config.withhold_on]
-        line = "; ".join(
-            _WORDS[name].format(value=values[name], limit=self._limits[name].limit)
-            for name in raised
-        )
+        line = "; ".join(_words(name, values[name], self._limits[name].limit) for name in raised)
         return HealthState(
             ok=not raised,
             conditions=raised,
@@ -165,6 +175,14 @@ class FrameHealth:
             self._repeats += 1
         self._last_stamp_ns = stamp_ns
         return self._repeats
+
+
+def _words(condition: str, value: float, limit: float) -> str:
+    """Say what was found and expected; what is a log ratio also as a factor."""
+    factors = {}
+    if condition == EXPOSURE_STEP:
+        factors = {"ratio": math.exp(value), "limit_ratio": math.exp(limit)}
+    return _WORDS[condition].format(value=value, limit=limit, **factors)
 
 
 class Familiarity:
@@ -222,6 +240,7 @@ def default_limits(config: LimitConfig) -> dict[str, ConditionLimit]:
         "covered": config.covered_structure,
         "dark": config.dark_luminance,
         "over_exposed": config.over_exposed_share,
+        EXPOSURE_STEP: config.exposure_step,
         "blurred": config.blurred_sharpness,
         "noisy": config.noisy_levels,
     }
