@@ -15,6 +15,7 @@ from gam_depth_ros import (
     cli_evaluate,
     cli_explain,
     cli_mine,
+    cli_performance,
     cli_replay,
     cli_robustness,
 )
@@ -32,6 +33,7 @@ app.command()(cli_compare.compare)
 app.command()(cli_robustness.robustness)
 app.command()(cli_explain.explain)
 app.command()(cli_mine.mine)
+app.command()(cli_performance.performance)
 app.command()(cli_demo.demo)
 
 
