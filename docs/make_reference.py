@@ -39,8 +39,9 @@ def reference() -> str:
             "\n## Services\n",
             _topics(SERVICES, qos=False),
             "\n## Parameters\n",
-            "Parameters that are not live take effect at configure: set them before, or clean the "
-            "node up first.\n",
+            "A live parameter can change at any time, and holds from the next frame on. The others "
+            "take effect at configure, at activate or at the start of the node; a change after "
+            "that is refused with the reason. Setting one to the value it has is no change.\n",
             _parameters(specs()),
             "",
         ]
@@ -62,12 +63,12 @@ def _parameters(rows: Sequence[ParameterSpec]) -> str:
             f"`{row.name}`",
             _value(row.default),
             _range(row),
-            "yes" if row.live else "",
+            "live" if row.moment is None else f"at {row.moment.before}",
             row.description,
         ]
         for row in rows
     ]
-    return _table(("name", "default", "allowed", "live", "what"), cells)
+    return _table(("name", "default", "allowed", "takes effect", "what"), cells)
 
 
 def _value(value: Any) -> str:

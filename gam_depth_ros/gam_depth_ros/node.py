@@ -170,7 +170,13 @@ class GamDepthNode(LifecycleNode):
     def _on_parameters(self, changed: list[Parameter[Any]]) -> SetParametersResult:
         try:
             values = {parameter.name: parameter.value for parameter in changed}
-            self._config = parameters.change(self._config, values, self._perceiver is not None)
+            perceiver = self._perceiver
+            self._config = parameters.change(
+                self._config,
+                values,
+                configured=perceiver is not None,
+                active=perceiver is not None and perceiver.active,
+            )
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if self._perceiver is not None:

@@ -1,7 +1,8 @@
 """Configuration dataclasses <-> ROS parameters: names, types, ranges, descriptions, live changes.
 
 A nested dataclass becomes a dotted name (``scale.max_age_s``). Each default stands in the
-dataclass only. Parameters that are not live may be set while the node is unconfigured.
+dataclass only. What the pipeline works with is live; what something is built with can be set until
+that is built.
 """
 
 from __future__ import annotations
@@ -63,6 +64,37 @@ class NodeConfig:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """When a parameter that is not live takes effect: until then it may be set.
+
+    Attributes:
+        before: ``configure``, ``activate`` or ``start``.
+        why: What it is needed for then.
+        remedy: How to change it later.
+    """
+
+    before: str
+    why: str
+    remedy: str
+
+
+_ANEW = "clean up the node, set it, configure again"
+_AGAIN = "deactivate the node, set it, activate again"
+_SUBSCRIPTIONS = Moment("activate", "the subscriptions are made with it", _AGAIN)
+_MOMENTS = {  # by name, or by the beginning of it
+    "engine.": Moment("configure", "the engine is built with it", _ANEW),
+    "model_path": Moment(
+        "configure", "the model is loaded then", f"call ~/reload_model, or {_ANEW}"
+    ),
+    "image_transport": _SUBSCRIPTIONS,
+    "image_rectified": _SUBSCRIPTIONS,
+    "pairing_slop_s": Moment("activate", "images are paired by it from then on", _AGAIN),
+    "autostart": Moment("start", "the node has started", "start the node anew"),
+}
+_OTHERWISE = Moment("configure", "it is built in then", _ANEW)
+
+
+@dataclass(frozen=True)
 class ParameterSpec:
     """One ROS parameter as the configuration dataclasses describe it."""
 
@@ -73,6 +105,14 @@ class ParameterSpec:
     maximum: float | None
     choices: tuple[str, ...] | None
     live: bool
+
+    @property
+    def moment(self) -> Moment | None:
+        """When it takes effect; None: at once."""
+        if self.live:
+            return None
+        found = (row for name, row in _MOMENTS.items() if self.name.startswith(name))
+        return next(found, _OTHERWISE)
 
 
 def specs(config: Any = None, prefix: str = "") -> list[ParameterSpec]:
@@ -146,31 +186,35 @@ def declare(node: Any) -> NodeConfig:
     return config
 
 
-def change(config: NodeConfig, values: Mapping[str, Any], configured: bool) -> NodeConfig:
+def change(
+    config: NodeConfig, values: Mapping[str, Any], *, configured: bool, active: bool = False
+) -> NodeConfig:
     """Return the configuration after a parameter change; parameters of others are ignored.
 
     Args:
         config: The configuration now.
         values: New values by parameter name.
-        configured: Whether the node is configured: then only live parameters may change.
+        configured: Whether the node is configured.
+        active: Whether it is active.
 
     Raises:
         ValueError: The change is refused; one line with the reason.
     """
-    known = {spec.name: spec for spec in specs()}
+    known = {spec.name: spec for spec in specs(config)}
     wanted = {name: value for name, value in values.items() if name in known}
-    present = {spec.name: spec.default for spec in specs(config)}
-    fixed = [
-        name
-        for name, value in wanted.items()
+    states = {"start": "running"}
+    states |= {"configure": "configured"} if configured else {}
+    states |= {"activate": "active"} if active else {}
+    for name, value in wanted.items():
+        moment, present = known[name].moment, known[name].default
         # What is set to what it is does not change: a whole file may be loaded again.
-        if not known[name].live and _typed(name, value, present[name]) != present[name]
-    ]
-    if configured and fixed:
-        raise ValueError(
-            f"{fixed[0]}: got a change while the node is configured, expected one before "
-            "configure; clean up the node, set it, configure again"
-        )
+        if moment is None or _typed(name, value, present) == present:
+            continue
+        if moment.before in states:
+            raise ValueError(
+                f"{name}: got a change while the node is {states[moment.before]}, expected one "
+                f"before {moment.before}: {moment.why}; {moment.remedy}"
+            )
     result: NodeConfig = updated(config, wanted)
     return result
 
@@ -203,4 +247,5 @@ def _bounds(spec: ParameterSpec) -> str:
 
 
 def _when(spec: ParameterSpec) -> str:
-    return "Can change at any time." if spec.live else "Takes effect at configure."
+    moment = spec.moment
+    return "Can change at any time." if moment is None else f"Takes effect at {moment.before}."

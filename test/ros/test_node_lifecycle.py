@@ -126,8 +126,11 @@ def test_live_parameters_change_the_next_frame_and_others_are_refused_with_the_r
     refused = {
         "scale.fixed_value": (-1.0, "range"),
         "depth_encoding": ("32SC7", "expected one of 32FC1, 16UC1"),
-        "scale.source": ("median_reference", "clean up the node"),
-        "engine.threads": (1, "clean up the node"),
+        "min_depth_m": (10.0, "expected less than max_depth_m"),
+        "engine.threads": (1, "the engine is built with it; clean up the node"),
+        "image_rectified": (True, "deactivate the node"),
+        "autostart": (False, "start the node anew"),
+        "model_path": ("other.onnx", "call ~/reload_model"),
     }
     for name, (value, reason) in refused.items():
         result = set_parameter(graph, name, value)
@@ -135,6 +138,10 @@ def test_live_parameters_change_the_next_frame_and_others_are_refused_with_the_r
         assert reason in result.reason
     graph.send("/image", image_message(grey(GREY), 3 * SECOND_NS))
     assert (pixels(graph.next("/gam_depth/depth/image")) == 7800).all()
+    # Another source starts anew: nothing is known until a reference came.
+    assert set_parameter(graph, "scale.source", "median_reference").successful
+    graph.send("/image", image_message(grey(GREY), 4 * SECOND_NS))
+    assert (pixels(graph.next("/gam_depth/depth/image")) == 0).all()
 
 
 def test_reset_scale_forgets_and_the_topics_of_our_own_messages_say_so(graph, start):

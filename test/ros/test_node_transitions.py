@@ -17,9 +17,11 @@ from sensor_msgs.msg import Image
 from tiny_model import write_tiny_model
 
 from gam_depth_ros.node import GamDepthNode
+from gam_depth_ros.parameters import specs
 from gam_depth_ros.perceiver import Perceiver
 
 DEPTH = "/gam_depth/depth/image"
+STARTED_WITH = {"model_path", "autostart", *PLAIN_PARAMETERS}  # what the fixture sets
 
 
 @pytest.fixture
@@ -112,6 +114,66 @@ def test_deactivate_finishes_the_frame_in_hand_and_keeps_the_model(node):
     assert node.count_subscribers("/image") == 0
     node.trigger_activate()
     assert node._perceiver.exchange.current is pipeline
+
+
+def other_value(spec):
+    """A valid value near the default that is not the default."""
+    value = spec.default
+    if isinstance(value, bool):
+        return not value
+    if spec.choices:
+        return next(choice for choice in spec.choices if choice != value)
+    if isinstance(value, str):
+        return "another"
+    if isinstance(value, tuple) and isinstance(value[0], float):
+        return [1.0, *(0.0 for _ in value[1:])]  # a place, or a half turn
+    if isinstance(value, tuple):
+        return list(value[:1]) if len(value) > 1 else ["cuda", "cpu"]
+    step = 1 if isinstance(value, int) else max(0.01, abs(value) * 0.01)
+    return value + step if spec.maximum is None or value + step <= spec.maximum else value - step
+
+
+def test_every_parameter_is_taken_over_at_once_or_refused_with_its_moment(node):
+    rows = [spec for spec in specs() if spec.name not in STARTED_WITH]
+
+    def put(spec, value):
+        return node.set_parameters([Parameter(spec.name, value=list_of(value))])[0]
+
+    for steps, open_moments in (
+        ((), {"configure", "activate"}),
+        (("configure",), {"activate"}),
+        (("activate",), set()),
+    ):
+        for step in steps:
+            assert getattr(node, f"trigger_{step}")() == TransitionCallbackReturn.SUCCESS
+        for spec in rows:
+            result, moment = put(spec, other_value(spec)), spec.moment
+            if moment is None or moment.before in open_moments:
+                assert result.successful, result.reason
+                assert put(spec, spec.default).successful
+                continue
+            assert not result.successful, spec.name
+            assert f"expected one before {moment.before}: {moment.why}" in result.reason
+            assert result.reason.endswith(moment.remedy)
+            # The value it has is no change.
+            assert put(spec, spec.default).successful
+
+
+def test_every_live_parameter_of_the_pipeline_reaches_the_running_one(node):
+    node.trigger_configure()
+    node.trigger_activate()
+    pipeline = node._perceiver.exchange.current
+    for spec in specs():
+        if spec.moment is None and spec.name not in STARTED_WITH:
+            value = other_value(spec)
+            assert node.set_parameters([Parameter(spec.name, value=value)])[0].successful
+            assert pipeline.config == node._config.pipeline
+            node.set_parameters([Parameter(spec.name, value=list_of(spec.default))])
+    assert pipeline.config == node._config.pipeline
+
+
+def list_of(value):
+    return list(value) if isinstance(value, tuple) else value
 
 
 def test_cleanup_gives_the_memory_back_cycle_after_cycle(graph, start, tmp_path):

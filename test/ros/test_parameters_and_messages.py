@@ -60,7 +60,9 @@ def test_ranges_without_content_are_refused(name, value, above):
 
 def test_before_configure_everything_may_change_and_strange_names_are_ignored():
     config = change(
-        NodeConfig(), {"engine.threads": 1, "use_sim_time": True, "qos_overrides./x": "y"}, False
+        NodeConfig(),
+        {"engine.threads": 1, "use_sim_time": True, "qos_overrides./x": "y"},
+        configured=False,
     )
     assert config.pipeline.engine.threads == 1
 

@@ -67,10 +67,18 @@ class PipelineConfig:
         maximum=1.0,
     )
     min_depth_m: float = setting(
-        0.1, "Depths below this are published as this, metres.", minimum=0.01, maximum=10.0
+        0.1,
+        "Depths below this are published as this, metres.",
+        minimum=0.01,
+        maximum=10.0,
+        live=True,
     )
     max_depth_m: float = setting(
-        10.0, "Depths above this are published as this, metres.", minimum=0.5, maximum=200.0
+        10.0,
+        "Depths above this are published as this, metres.",
+        minimum=0.5,
+        maximum=200.0,
+        live=True,
     )
 
     def __post_init__(self) -> None:

@@ -33,12 +33,14 @@ class LimitConfig:
         "Dark: 95 % quantile of luminance below this, 0 to 255.",
         minimum=1.0,
         maximum=255.0,
+        live=True,
     )
     over_exposed_share: float = setting(
         0.33,
         "Over-exposed: share of saturated pixels above this.",
         minimum=0.001,
         maximum=1.0,
+        live=True,
     )
     exposure_step: float = setting(
         0.33,
@@ -46,30 +48,35 @@ class LimitConfig:
         "than this, log ratio.",
         minimum=0.01,
         maximum=10.0,
+        live=True,
     )
     blurred_sharpness: float = setting(
         0.13,
         "Blurred: fine against coarse second differences below this.",
         minimum=0.001,
         maximum=1.0,
+        live=True,
     )
     covered_structure: float = setting(
         0.48,
         "Covered: share of blocks of 8×8 pixels with any structure below this.",
         minimum=0.001,
         maximum=1.0,
+        live=True,
     )
     noisy_levels: float = setting(
         5.2,
         "Noisy: standard deviation of pixel noise above this, grey levels of the shrunk picture.",
         minimum=0.01,
         maximum=255.0,
+        live=True,
     )
     sigma_factor: float = setting(
         1.5,
         "Sigma is multiplied by this while a condition is raised.",
         minimum=1.0,
         maximum=10.0,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -85,15 +92,17 @@ class DriftConfig:
         "Frames after which a frame counts for a third of a new one.",
         minimum=10,
         maximum=1_000_000,
+        live=True,
     )
     min_frames: int = setting(
-        100, "Frames before anything is said of drift.", minimum=1, maximum=1_000_000
+        100, "Frames before anything is said of drift.", minimum=1, maximum=1_000_000, live=True
     )
     psi_warn: float = setting(
         0.25,
         "Population stability index from which on a quantity counts as moved.",
         minimum=0.01,
         maximum=100.0,
+        live=True,
     )
     outside_warn: float = setting(
         0.1,
@@ -101,6 +110,7 @@ class DriftConfig:
         "what is seen.",
         minimum=0.02,
         maximum=1.0,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -122,15 +132,21 @@ class AgreementConfig:
         "|log ratio| of neighbouring depths from which on there is a boundary.",
         minimum=0.005,
         maximum=2.0,
+        live=True,
     )
     tolerance_px: int = setting(
-        2, "How far apart boundaries may lie and still agree, pixels.", minimum=0, maximum=20
+        2,
+        "How far apart boundaries may lie and still agree, pixels.",
+        minimum=0,
+        maximum=20,
+        live=True,
     )
     sigma_factor: float = setting(
         1.1,
         "Sigma is multiplied by this near label boundaries where depth has no step.",
         minimum=1.0,
         maximum=10.0,
+        live=True,
     )
 
     def __post_init__(self) -> None:
@@ -141,7 +157,7 @@ class AgreementConfig:
 class HealthConfig:
     """Whether a picture can be trusted, and what follows where it cannot."""
 
-    enabled: bool = setting(default=True, description="Judge every picture.")
+    enabled: bool = setting(default=True, description="Judge every picture.", live=True)
     raise_at: float = setting(
         1.0,
         "A condition is raised when its figure is this many times past its limit; more is deafer.",
@@ -152,18 +168,21 @@ class HealthConfig:
     withhold_on: tuple[str, ...] = setting(
         ("covered", "frozen"),
         f"Conditions under which metric outputs are withheld, of {', '.join(CONDITIONS)}.",
+        live=True,
     )
     frozen_after_frames: int = setting(
         3,
         "Pictures in a row equal to the one before, to the byte, after which the camera is frozen.",
         minimum=1,
         maximum=10_000,
+        live=True,
     )
     frozen_after_s: float = setting(
         0.5,
         "Seconds by the stamps that the same picture must last before the camera is frozen.",
         minimum=0.0,
         maximum=60.0,
+        live=True,
     )
     limits: LimitConfig = field(default_factory=LimitConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)

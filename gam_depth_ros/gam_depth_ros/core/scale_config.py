@@ -16,6 +16,7 @@ class ScaleConfig:
         "Source of metric scale: median_reference (sensor depth), camera_height (the floor's "
         "distance) or fixed (a known factor).",
         choices=("median_reference", "camera_height", "fixed"),
+        live=True,
     )
     fixed_value: float = setting(
         1.0,
@@ -68,16 +69,17 @@ class ScaleConfig:
         live=True,
     )
     min_reference_depth_m: float = setting(
-        0.3, "Nearest reference depth used, metres.", minimum=0.0, maximum=100.0
+        0.3, "Nearest reference depth used, metres.", minimum=0.0, maximum=100.0, live=True
     )
     max_reference_depth_m: float = setting(
-        6.0, "Farthest reference depth used, metres.", minimum=0.1, maximum=100.0
+        6.0, "Farthest reference depth used, metres.", minimum=0.1, maximum=100.0, live=True
     )
     min_valid_fraction: float = setting(
         0.05,
         "Share of reference pixels that must be valid and in range for the reference to be used.",
         minimum=0.0,
         maximum=1.0,
+        live=True,
     )
     check_registration: bool = setting(
         True,

@@ -19,6 +19,7 @@ class TemporalConfig:
         FLOW,
         "Filter over time: off, still (a camera that does not move) or flow (follows motion).",
         choices=(OFF, STILL, FLOW),
+        live=True,
     )
     flow_upsampling: int = setting(
         1,
@@ -26,12 +27,14 @@ class TemporalConfig:
         "along each axis.",
         minimum=1,
         maximum=8,
+        live=True,
     )
     noise_share: float = setting(
         0.25,
         "Part of sigma that changes from frame to frame; the rest is an error that stays.",
         minimum=0.01,
         maximum=1.0,
+        live=True,
     )
     process_noise: float = setting(
         0.05,
@@ -89,6 +92,7 @@ class TemporalConfig:
         "change of the whole frame's depth passes at once.",
         minimum=0.0,
         maximum=1.0,
+        live=True,
     )
     residual_gate: float = setting(
         16.0,
@@ -96,6 +100,7 @@ class TemporalConfig:
         "differs more is new.",
         minimum=1.0,
         maximum=255.0,
+        live=True,
     )
     min_followed_share: float = setting(
         0.3,
@@ -103,12 +108,14 @@ class TemporalConfig:
         "starts anew.",
         minimum=0.0,
         maximum=1.0,
+        live=True,
     )
     max_gap_s: float = setting(
         1.0,
         "Seconds between two frames after which the filter starts anew.",
         minimum=0.01,
         maximum=60.0,
+        live=True,
     )
     label_time_s: float = setting(
         0.3,
