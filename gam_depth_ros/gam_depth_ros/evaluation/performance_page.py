@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
-from gam_depth_ros.evaluation.figures import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
 from gam_depth_ros.evaluation.page import HOURS_FROM_S, MINUTES_FROM_S, page_environment
 from gam_depth_ros.evaluation.performance import (
     LATENCY,
@@ -18,6 +17,7 @@ from gam_depth_ros.evaluation.performance import (
     seconds_since_start,
     summarise,
 )
+from gam_depth_ros.evaluation.plotting import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
 
 JSON_NAME, HTML_NAME = "performance.json", "performance.html"
 MOST_POINTS = 600
@@ -97,7 +97,7 @@ def _figures(log: PerformanceLog) -> list[dict[str, str]]:
     )
     figures = []
     for title, caption, draw in candidates:
-        image = render_plot(draw, series)
+        image = render_plot(draw, {"series": series})
         if image:
             figures.append({"title": title, "caption": caption, "image": image})
     return figures
@@ -137,7 +137,8 @@ class _Series:
         return [str(take(self.records[start])) for start in self._edges[:-1]]
 
 
-def _draw_latency(axes: Axes, series: _Series) -> bool:
+def _draw_latency(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     median, high = series.stage(LATENCY, 0, np.nanmedian), series.stage(LATENCY, 1)
     if not np.isfinite(high).any():
         return False
@@ -146,7 +147,8 @@ def _draw_latency(axes: Axes, series: _Series) -> bool:
     return _finish(axes, series, "milliseconds")
 
 
-def _draw_stages(axes: Axes, series: _Series) -> bool:
+def _draw_stages(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     names = dict.fromkeys(name for record in series.records for name in record["stage_ms"])
     medians = {name: series.stage(name, 0, np.nanmedian) for name in names if name != LATENCY}
     costly = sorted(medians, key=lambda name: -float(np.nanmean(medians[name])))[:SHOWN_STAGES]
@@ -155,14 +157,16 @@ def _draw_stages(axes: Axes, series: _Series) -> bool:
     return bool(costly) and _finish(axes, series, "milliseconds")
 
 
-def _draw_rates(axes: Axes, series: _Series) -> bool:
+def _draw_rates(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     for side, color in (("in", FLOOR), ("out", MEDIAN)):
         values = series.column(lambda record, side=side: record["rate_hz"][side], np.nanmedian)
         axes.plot(series.time, values, color=color, lw=1.2, label=side)
     return _finish(axes, series, "images a second")
 
 
-def _draw_drops(axes: Axes, series: _Series) -> bool:
+def _draw_drops(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     drawn = False
     for name, color in zip(series.records[0]["dropped"], STAGE_COLORS, strict=False):
         counts = np.array([record["dropped"].get(name, 0) for record in series.records], float)
@@ -176,7 +180,8 @@ def _draw_drops(axes: Axes, series: _Series) -> bool:
     return drawn and _finish(axes, series, "images a second")
 
 
-def _draw_scale(axes: Axes, series: _Series) -> bool:
+def _draw_scale(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     values = series.column(lambda record: record["scale"]["value"], np.nanmedian)
     if not np.isfinite(values).any():
         return False
@@ -190,7 +195,8 @@ def _draw_scale(axes: Axes, series: _Series) -> bool:
     return _finish(axes, series, "metres per unit", zero=False)
 
 
-def _draw_health(axes: Axes, series: _Series) -> bool:
+def _draw_health(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     # The worst of each stretch: a hang of seconds shows in a log of days.
     worst = series.column(lambda record: GRAVITY.index(record["level"]))
     levels = np.array([GRAVITY[int(rank)] for rank in worst])
@@ -208,12 +214,14 @@ def _draw_health(axes: Axes, series: _Series) -> bool:
     return _finish(axes, series, "rungs", zero=False)
 
 
-def _draw_memory(axes: Axes, series: _Series) -> bool:
+def _draw_memory(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     axes.plot(series.time, series.column(lambda r: r["memory_mb"]), color=MEDIAN, lw=1.2)
     return _finish(axes, series, "MB", legend=False)
 
 
-def _draw_temperature(axes: Axes, series: _Series) -> bool:
+def _draw_temperature(axes: Axes, data: dict[str, _Series]) -> bool:
+    series = data["series"]
     values = series.column(lambda record: record["temperature_c"])
     if not np.isfinite(values).any():
         return False
