@@ -104,3 +104,29 @@ def test_aliases_that_would_grow_without_end_take_no_room(tmp_path: Path) -> Non
     path.write_text("\n".join(rows))
     with pytest.raises(BagError, match="expected"):
         load_gate(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("frame,t_seconds\n../../secret,1.0\n", "no plain file name"),
+        ("frame,t_seconds\n/etc/passwd,1.0\n", "no plain file name"),
+        ("frame,t_seconds\n000000,99999999999999\n", "the time"),
+        ("frame,t_seconds\n" + "x" * 200_000 + ",1.0\n", "field larger than field limit"),
+    ],
+    ids=["out of the folder", "absolute", "no time", "endless field"],
+)
+def test_a_hostile_table_of_a_folder_is_refused_in_one_line(tmp_path, table, words):
+    folder = make_sequence(tmp_path / "s", frames=2)
+    (folder / "frames.csv").write_text(table)
+    with pytest.raises(BagError, match=words) as caught:
+        open_recording(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hostile_calibration_of_a_folder_is_refused_in_one_line(tmp_path):
+    folder = make_sequence(tmp_path / "s", frames=2)
+    (folder / "intrinsics.json").write_text("[" * 100_000)
+    with pytest.raises(BagError, match="expected width, height") as caught:
+        open_recording(folder)
+    assert "\n" not in str(caught.value)

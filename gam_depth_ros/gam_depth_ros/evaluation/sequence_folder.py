@@ -33,6 +33,7 @@ DEFAULT_INTERVAL_S = 0.1
 START_S = 1.0
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_PICTURE_BYTES = 2**28
+LARGEST_STAMP_NS = (2**31 - 1) * NANOSECONDS  # what a ROS 2 header holds
 
 Image = TypeVar("Image")
 
@@ -157,7 +158,8 @@ def _read_intrinsics(path: Path) -> Intrinsics | None:
             distortion_model="plumb_bob" if any(distortion) else "none",
             distortion=distortion if any(distortion) else (),
         )
-    except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, OSError, ArithmeticError, TypeError, ValueError,
+            RecursionError) as error:  # fmt: skip
         raise BagError(
             f"{path}: got {error!r} while reading it, expected width, height, fx, fy, cx and cy; "
             "correct the file, or remove it to go without calibration"
@@ -177,13 +179,13 @@ def _read_entries(path: Path) -> list[FolderEntry]:
             rows = [{"frame": picture.stem} for picture in sorted(pictures)]
         entries = [
             FolderEntry(
-                name=row["frame"],
+                name=_file_name(row["frame"]),
                 stamp_ns=_stamp_ns(row.get("t_seconds") or "", index),
                 has_depth=_has_depth(path, row),
             )
             for index, row in enumerate(rows)
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise BagError(
             f"{table}: got {error!r} while reading it, expected the columns frame, t_seconds and "
             "has_depth; correct the file"
@@ -202,12 +204,22 @@ def _read_entries(path: Path) -> list[FolderEntry]:
     return entries
 
 
+def _file_name(frame: str) -> str:
+    """Return a frame's name, which may not lead out of the folder."""
+    if Path(frame).name != frame or frame == "..":
+        raise ValueError(f"the frame {frame[:60]!r}, which is no plain file name")
+    return frame
+
+
 def _stamp_ns(seconds: str, index: int) -> int:
     if not seconds:
         return round(index * DEFAULT_INTERVAL_S * NANOSECONDS)
     whole, _, fraction = seconds.strip().partition(".")
     # Digit by digit: a float cannot hold a time of today to the nanosecond.
-    return int(whole) * NANOSECONDS + int(f"{fraction:0<9.9}" or "0")
+    stamp = int(whole) * NANOSECONDS + int(f"{fraction:0<9.9}" or "0")
+    if abs(stamp) > LARGEST_STAMP_NS:
+        raise ValueError(f"the time {seconds[:40]} s")
+    return stamp
 
 
 def _has_depth(path: Path, row: dict[str, str]) -> bool:
