@@ -189,7 +189,9 @@ class Graph:
         self.spin_until(lambda: self.node.count_publishers(topic) > 0, f"publisher of {topic}")
         self.spin(0.2)
 
-    def diagnostics_after(self, met: Callable[[dict[str, str]], bool], what: str) -> dict[str, str]:
+    def diagnostics_after(
+        self, met: Callable[[dict[str, str]], bool], what: str, timeout_s: float = 10.0
+    ) -> dict[str, str]:
         """Return the first diagnostics that meet a condition, as a dictionary."""
         found: dict[str, str] = {}
 
@@ -202,7 +204,7 @@ class Graph:
             self.received["/diagnostics"].clear()
             return False
 
-        self.spin_until(look, what)
+        self.spin_until(look, what, timeout_s)
         return found
 
 

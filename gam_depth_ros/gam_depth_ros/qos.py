@@ -95,13 +95,18 @@ def publishers(node: Any, topic: str) -> list[Endpoint]:
     """Return who publishes on a resolved topic, and with which quality of service."""
     return [
         Endpoint(
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}",
+            _node_name(info.node_namespace, info.node_name),
             info.topic_type,
             _word(info.qos_profile.reliability),
             _word(info.qos_profile.durability),
         )
         for info in node.get_publishers_info_by_topic(topic)
     ]
+
+
+def _node_name(namespace: str, name: str) -> str:
+    # A publisher may be known before its node is.
+    return "a node" if "UNKNOWN" in name else f"{namespace.rstrip('/')}/{name}"
 
 
 def _word(policy: Any) -> str:

@@ -130,7 +130,9 @@ def test_a_silent_topic_is_stale_with_its_qos_and_that_of_who_publishes_there(gr
 
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     deaf = graph.node.create_publisher(Image, "/image", best_effort)
-    said = graph.diagnostics_after(lambda v: "/probe" in v["message"], "the publisher's name")
+    said = graph.diagnostics_after(
+        lambda v: "/probe offers" in v["message"], "the publisher's name", 30.0
+    )
     assert "/probe offers best_effort, reliable is asked for" in said["message"]
     graph.node.destroy_publisher(deaf)
 

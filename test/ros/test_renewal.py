@@ -1,0 +1,144 @@
+"""A new engine in the place of one that hangs, and the network at half its input; without ROS."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import onnx
+import pytest
+from plain_pipeline import plain_pipeline
+from tiny_model import write_tiny_model
+
+from gam_depth_ros import renewal
+from gam_depth_ros.core.engine import EngineError
+from gam_depth_ros.core.frame import Frame
+from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.core.request import Outputs
+from gam_depth_ros.exchange import Exchange
+from gam_depth_ros.health import Health
+from gam_depth_ros.parameters import NodeConfig, updated
+from gam_depth_ros.renewal import Renewal
+from gam_depth_ros.smaller_input import halved, is_halved, restored, why_not
+from gam_depth_ros.snapshot import ERROR
+from gam_depth_ros.supervisor import Supervisor
+from gam_depth_ros.watchdog import REPLACE
+
+S = 1_000_000_000
+
+
+@pytest.fixture
+def model(tmp_path):
+    return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def supervisor():
+    return Supervisor(updated(NodeConfig(), {"watchdog.hang_s": 0.1, "watchdog.grace_s": 0.0}),
+                      Health())  # fmt: skip
+
+
+@pytest.fixture
+def exchange(model):
+    return Exchange(plain_pipeline(model), lambda _: None)
+
+
+def test_the_same_file_with_the_same_settings_takes_the_place(exchange, supervisor):
+    former = exchange.current
+    assert Renewal(exchange, supervisor).run()
+    assert exchange.current is not former
+    assert exchange.current.engine is not former.engine
+    assert exchange.current.engine.sha256 == former.engine.sha256
+    assert exchange.current.config == former.config
+
+
+def test_a_load_that_fails_is_said_and_tried_again(exchange, supervisor, monkeypatch, caplog):
+    monkeypatch.setattr(renewal, "RETRY_S", 0.01)
+    failures = [MemoryError(), EngineError("got no device"), OSError("gone")]
+
+    def load(path, config):
+        if failures:
+            raise failures.pop(0)
+        return load_pipeline(path, config)
+
+    monkeypatch.setattr(renewal, "load_pipeline", load)
+    assert Renewal(exchange, supervisor).run()
+    said = [record.message for record in caplog.records]
+    assert [line.split(";")[0] for line in said] == [
+        "new engine: MemoryError",
+        "new engine: got no device",
+        "new engine: gone",
+    ]
+
+
+def test_stopping_ends_the_attempts_and_leaves_the_pipeline(exchange, supervisor, monkeypatch):
+    former, attempts = exchange.current, []
+
+    def load(path, config):
+        attempts.append(path)
+        attempt.stop()
+        raise OSError("gone")
+
+    monkeypatch.setattr(renewal, "load_pipeline", load)
+    attempt = Renewal(exchange, supervisor)
+    assert not attempt.run()
+    assert len(attempts) == 1
+    assert exchange.current is former
+
+
+def test_a_load_that_was_given_up_itself_changes_nothing(exchange, supervisor, monkeypatch):
+    former = exchange.current
+
+    def load(path, config):
+        supervisor.watchdog.restart()  # its ticket is void from here on
+        return load_pipeline(path, config)
+
+    monkeypatch.setattr(renewal, "load_pipeline", load)
+    assert not Renewal(exchange, supervisor).run()
+    assert exchange.current is former
+
+
+def test_the_error_stays_from_the_replacement_until_the_new_engine_answers(exchange):
+    config = updated(NodeConfig(), {"watchdog.hang_s": 0.01, "watchdog.grace_s": 0.0})
+    health = Health()
+    supervisor = Supervisor(config, health)
+    supervisor.watchdog.started(0)  # long ago, by the monotonic clock
+    actions = [supervisor.look() for _ in range(2)]
+    assert actions[-1] == REPLACE
+    supervisor.look()
+    assert health.snapshot().level == ERROR
+    assert "the engine is replaced" in health.snapshot().health
+    thread = threading.Thread(target=Renewal(exchange, supervisor).run)
+    thread.start()
+    thread.join(20)
+    supervisor.look()
+    assert health.snapshot().faults.hung == ""
+
+
+def open_sides(path):
+    model = onnx.load(path)
+    for entry in (*model.graph.input, *model.graph.output):
+        for axis, name in ((1, "height"), (2, "width")):
+            entry.type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(model, path)
+    return path
+
+
+def test_at_half_its_input_a_pipeline_still_answers_at_the_pictures_size(model):
+    whole = plain_pipeline(open_sides(model))
+    half = halved(whole)
+    rgb = np.full((48, 64, 3), 102, np.uint8)
+    answer = half.process(Frame(rgb, S, "camera"), Outputs.all())
+    assert why_not(whole) == ""
+    assert is_halved(half)
+    assert half.engine.spec.input_size_hw == (24, 32)
+    np.testing.assert_allclose(answer.network_depth, np.full((48, 64), 2.6), rtol=1e-5)
+    assert restored(half).engine is whole.engine
+    assert half.config == whole.config
+
+
+def test_a_fixed_input_cannot_be_halved_and_the_reason_names_its_size(model):
+    whole = plain_pipeline(model)
+    assert why_not(whole) == "the model's input is fixed at 48x64"
+    with pytest.raises(EngineError, match="fixed at 48x64"):
+        halved(whole)
