@@ -28,14 +28,18 @@ from gam_depth_ros.cli_common import (
     topics_of,
 )
 from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.engine import OnnxEngine
+from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.evaluation.bag import BagError, open_recording
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.batch import make_jobs, run_batch
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
-from gam_depth_ros.evaluation.evaluate import evaluate_recorded
+from gam_depth_ros.evaluation.evaluate import evaluate_recorded, evaluate_test_set
 from gam_depth_ros.evaluation.jobs import Job
 from gam_depth_ros.evaluation.page import number
+from gam_depth_ros.evaluation.protocols import PROTOCOLS
+from gam_depth_ros.evaluation.public_sets import TestSet, open_test_set
 from gam_depth_ros.evaluation.report import COLUMNS, table_rows, write_report
 from gam_depth_ros.evaluation.runners import Finished, run_here, run_in_processes, run_on_dask
 from gam_depth_ros.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
@@ -67,6 +71,16 @@ def evaluate(
     dask: Annotated[
         str | None, typer.Option(help="Run on a Dask cluster: address of its scheduler.")
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help=f"IN is a public test set: {', '.join(PROTOCOLS)}. Needs --split."),
+    ] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="With --protocol: splits.mat, or a list of the pictures.")
+    ] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="With --protocol: average with the mirrored picture.")
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Evaluate anew what was evaluated already.")
     ] = False,
@@ -78,6 +92,18 @@ def evaluate(
     """
     models = model or []
     topics = topics_of(image_topic, info_topic, depth_topic)
+    if protocol is not None:
+        with one_line_errors():
+            if len(recordings) > 1 or len(models) > 1 or split is None:
+                raise BagError(
+                    "--protocol: got several inputs or models, or no --split, expected one test "
+                    "set, one model and the list of its pictures"
+                )
+            test = _test_set(recordings[0], split, protocol)
+            path = models[0] if models else None
+            report, paths = _evaluate_test_set(test, protocol, path, out, flip, max_frames, threads)
+        print_report(report, paths)
+        return
     if len(recordings) > 1 or len(models) > 1 or dask is not None:
         with one_line_errors():
             if recorded or name is not None:
@@ -108,6 +134,31 @@ def evaluate(
     print_report(report, paths)
     if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:
         raise typer.Exit(NOTHING_DONE)
+
+
+def _test_set(path: Path, split: Path, protocol: str) -> TestSet:
+    if protocol not in PROTOCOLS:
+        raise BagError(f"--protocol: got '{protocol}', expected one of {', '.join(PROTOCOLS)}")
+    return open_test_set(path, split, f"{PROTOCOLS[protocol].name} test set")
+
+
+def _evaluate_test_set(
+    test: TestSet,
+    protocol: str,
+    model: Path | None,
+    out: Path,
+    flip: bool,
+    max_frames: int | None,
+    threads: int,
+) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    make_directory(out)
+    engine = OnnxEngine(model or default_model_path(), pipeline_config(threads).engine)
+    total = min(test.frame_count, max_frames or test.frame_count)
+    with progress("evaluating", total) as advance:
+        result = evaluate_test_set(
+            test, PROTOCOLS[protocol], engine, flip=flip, max_frames=max_frames, on_frame=advance
+        )
+    return result.report, write_report(result, out)
 
 
 def _config(threads: int, workers: int) -> PipelineConfig:

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from gam_depth_ros.core.mat5 import read_mat5
 from gam_depth_training.datasets import nyuv2
-from gam_depth_training.datasets.mat5 import read_mat5
 from gam_depth_training.video_dataset import VideoDataset
 
 from .dataset_files import nyu_line, write_list

@@ -8,6 +8,7 @@ clipped.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -74,7 +75,7 @@ class AlignmentScore:
         found = {name: figure_of(total, scale, name) for name in FIGURES}
         # The sequence's scale is held: the interval is over frames, given it.
         intervals = {
-            name: self._ratios.interval(lambda sums, name=name: figure_of(sums, scale, name))
+            name: self._ratios.interval(functools.partial(figure_of, scale=scale, name=name))
             for name in FIGURES
         }
         known = {name: ends for name, ends in intervals.items() if ends is not None}

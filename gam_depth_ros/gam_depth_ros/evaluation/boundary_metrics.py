@@ -108,8 +108,12 @@ def depth_edges(depth: npt.NDArray[np.floating]) -> Mask:
         _sobel(log_depth, 1, 0),
         _sobel(log_depth, 0, 1),
     ]
-    thresholds = [step * _SOBEL_STEP_GAIN * _TO_INTEGER for step in (FAINT_LOG_STEP, EDGE_LOG_STEP)]
-    edges: npt.NDArray[Any] = cv2.Canny(gradients[0], gradients[1], *thresholds, L2gradient=True)
+    faint, sure = (
+        step * _SOBEL_STEP_GAIN * _TO_INTEGER for step in (FAINT_LOG_STEP, EDGE_LOG_STEP)
+    )
+    edges: npt.NDArray[Any] = cv2.Canny(
+        gradients[0], gradients[1], threshold1=faint, threshold2=sure, L2gradient=True
+    )
     return np.asarray(edges > 0)
 
 

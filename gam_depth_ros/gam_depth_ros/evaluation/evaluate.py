@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_depth_ros.core.config import PipelineConfig
+from gam_depth_ros.core.engine import Engine
 from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag_contents import BagError
@@ -26,6 +27,8 @@ from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
 from gam_depth_ros.evaluation.gallery import Picture
 from gam_depth_ros.evaluation.observation import Event, observe
+from gam_depth_ros.evaluation.protocols import Protocol, observe_test_set
+from gam_depth_ros.evaluation.public_sets import TestSet
 from gam_depth_ros.evaluation.recorded import observe_recorded, open_recorded
 from gam_depth_ros.evaluation.sample import Recording
 from gam_depth_ros.evaluation.tally import Tally, counted, latency_summary
@@ -93,19 +96,39 @@ def evaluate(
     spec = pipeline.engine.spec
     tally = Tally(spec.labels, pipeline.config)
     _run(tally, observe(recording, pipeline, timer), max_frames, on_frame)
-    info = pipeline.engine.info
-    model = {
-        "path": info.get("path", ""),
-        "name": spec.name,
-        "sha256": pipeline.engine.sha256,
-        "provider": pipeline.engine.provider,
-        "precision": pipeline.engine.precision,
-        "input_size_hw": list(spec.input_size_hw),
-        "labels": spec.labels.name,
-        "licence": spec.licence,
-    }
     what = "pipeline, from decoded frame to perception, one frame at a time"
-    return _result(recording, "offline", model, tally, what)
+    return _result(recording, "offline", _model(pipeline.engine), tally, what)
+
+
+def evaluate_test_set(
+    test_set: TestSet,
+    protocol: Protocol,
+    engine: Engine,
+    *,
+    flip: bool = False,
+    max_frames: int | None = None,
+    on_frame: Callable[[], None] = lambda: None,
+) -> EvaluationResult:
+    """Score the network on a public test set by its published protocol.
+
+    Args:
+        test_set: Pictures and truth.
+        protocol: The data set's.
+        engine: Runs the network.
+        flip: Average with the mirrored picture.
+        max_frames: Stop after so many pictures; None for all.
+        on_frame: Called after every picture, for a progress bar.
+
+    Raises:
+        BagError: a picture of the split is not there.
+    """
+    tally = Tally(engine.spec.labels, PipelineConfig())
+    events = observe_test_set(test_set.frames(), engine, protocol, flip=flip)
+    _run(tally, events, max_frames, on_frame)
+    result = _result(test_set, "protocol", _model(engine), tally, "not taken")
+    if result.report["depth"] is not None:
+        result.report["depth"]["protocol"] = protocol.text(flip=flip)
+    return result
 
 
 def evaluate_recorded(
@@ -155,6 +178,20 @@ def evaluate_recorded(
     return result
 
 
+def _model(engine: Engine) -> dict[str, Any]:
+    spec = engine.spec
+    return {
+        "path": engine.info.get("path", ""),
+        "name": spec.name,
+        "sha256": engine.sha256,
+        "provider": engine.provider,
+        "precision": engine.precision,
+        "input_size_hw": list(spec.input_size_hw),
+        "labels": spec.labels.name,
+        "licence": spec.licence,
+    }
+
+
 def _run(
     tally: Tally,
     events: Iterable[Event],
@@ -167,7 +204,7 @@ def _run(
 
 
 def _result(
-    recording: Recording, mode: str, model: dict[str, Any], tally: Tally, latency_of: str
+    recording: Recording | TestSet, mode: str, model: dict[str, Any], tally: Tally, latency_of: str
 ) -> EvaluationResult:
     scored = tally.counts["evaluated"] > 0
     stamps = [row["stamp_ns"] for row in tally.series if row["status"] != "failed"]

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from gam_depth_ros.core.camera import Intrinsics
+from gam_depth_ros.core.mat5 import read_mat5
 from gam_depth_training.clip import DEFAULT_OFFSETS, Clip, check_offsets, known_depth
-from gam_depth_training.datasets.mat5 import read_mat5
 from gam_depth_training.datasets.split_list import read_split_list
 from gam_depth_training.evaluation_frames import EvaluationFrame, EvaluationRules, limit_known
 from gam_depth_training.frame_geometry import FrameGeometry
