@@ -29,6 +29,7 @@ from gam_depth_ros.core.model_spec import (
     ModelSpec,
 )
 from gam_depth_training.edge_encoder import RepBlock
+from gam_depth_training.model_metadata import write_model_file
 from gam_depth_training.networks import LAPLACE_68, JointNetwork, repeated
 from gam_depth_training.weight_rounding import round_to_int8
 
@@ -53,6 +54,11 @@ class DeployedNetwork(nn.Module):
     def __init__(self, network: JointNetwork) -> None:
         super().__init__()
         self.network = network
+
+    @staticmethod
+    def of(network: JointNetwork) -> DeployedNetwork:
+        """Return a network as it is exported: folded, in evaluation mode."""
+        return DeployedNetwork(fuse_batch_norm(network)).eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return depth, sigma, label, label_confidence (N×H×W each) and features (N×C)."""
@@ -105,19 +111,10 @@ def export_onnx(
     Raises:
         ExportError: the file's answers differ from the network's by more than allowed.
     """
-    deployed = DeployedNetwork(fuse_batch_norm(network)).eval()
+    deployed = DeployedNetwork.of(network)
     with TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw.onnx"
-        _trace(deployed, spec.input_size_hw, raw)
-        model = forget_machine(compress_weights(onnx.load(str(raw))))
-        spec = replace(spec, outputs=OUTPUTS)
-        helper.set_model_props(
-            model, {METADATA_KEY: spec.to_json(), SHAPE_METADATA_KEY: network.shape.to_json()}
-        )
-        model.producer_name = "gam_depth_training"
-        onnx.checker.check_model(model)
         candidate = Path(folder) / "candidate.onnx"
-        onnx.save_model(model, str(candidate))
+        export_plain(deployed, spec, candidate, compress=True)
         report = check_parity(deployed, candidate, pictures)
         if (
             report.median_depth_change > MAX_MEDIAN_DEPTH_CHANGE
@@ -134,6 +131,29 @@ def export_onnx(
         partial.write_bytes(candidate.read_bytes())
         partial.replace(path)
     return report
+
+
+def export_plain(
+    deployed: DeployedNetwork, spec: ModelSpec, path: Path, compress: bool = False
+) -> None:
+    """Write a model file unchecked.
+
+    Args:
+        deployed: What it computes.
+        spec: The contract to carry; its ``outputs`` are set here.
+        path: File to write.
+        compress: Whether weights are stored in 8 bits, see compress_weights.
+    """
+    _trace(deployed, spec.input_size_hw, path)
+    model = onnx.load(str(path))
+    model = forget_machine(compress_weights(model) if compress else model)
+    model.producer_name = "gam_depth_training"
+    onnx.checker.check_model(model)
+    metadata = {
+        METADATA_KEY: replace(spec, outputs=OUTPUTS).to_json(),
+        SHAPE_METADATA_KEY: deployed.network.shape.to_json(),
+    }
+    write_model_file(model, metadata, path)
 
 
 def _trace(deployed: DeployedNetwork, size_hw: tuple[int, int], path: Path) -> None:
