@@ -6,9 +6,9 @@ import threading
 import time
 
 import numpy as np
-import onnx
 import pytest
 from endless_model import with_endless_loop
+from open_model import open_sides
 from tiny_model import tiny_depth, write_tiny_model
 
 from gam_depth_ros.core.config import EngineConfig
@@ -51,16 +51,6 @@ def test_an_inference_without_an_end_is_ended_with_an_error_and_the_next_one_run
 def test_an_interrupt_while_nothing_runs_does_not_hit_the_next_inference(engine):
     engine.interrupt()
     assert engine.run(DARK).depth.shape == (48, 64)
-
-
-def open_sides(path):
-    """Let a tiny model's input and outputs have any height and width."""
-    model = onnx.load(path)
-    for entry in (*model.graph.input, *model.graph.output):
-        for axis, name in ((1, "height"), (2, "width")):
-            entry.type.tensor_type.shape.dim[axis].dim_param = name
-    onnx.save(model, path)
-    return path
 
 
 def test_a_model_with_open_sides_runs_at_half_its_input_too(tmp_path):

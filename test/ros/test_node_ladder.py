@@ -7,9 +7,21 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from ros_harness import REPOSITORY, SECOND_NS, camera_info, grey, image_message, set_parameter
+from open_model import open_sides
+from ros_harness import (
+    REPOSITORY,
+    SECOND_NS,
+    SIZE_HW,
+    camera_info,
+    grey,
+    image_message,
+    pixels,
+    set_parameter,
+)
 from sensor_msgs.msg import Image, PointCloud2
+from tiny_model import write_tiny_model
 
 FIXED = {"scale.source": "fixed", "scale.fixed_value": 2.0, "engine.threads": 1}
 LADDER = {
@@ -55,7 +67,7 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
     graph.spin_until(lambda: clouds, "a cloud")
 
     (tmp_path / "slow").touch()
-    graph.diagnostics_after(lambda v: v["given up"] == "cloud_off", "the first rung", )
+    graph.diagnostics_after(lambda v: v["given up"] == "cloud_off", "the first rung")
     graph.spin(0.3)  # the frame in hand
     seen = len(clouds), len(depths)
     said = graph.diagnostics_after(lambda v: v["given up"] == "cloud_off, half_rate", "the second")
@@ -70,7 +82,7 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
     assert int(thinned["frames dropped: newer image"]) > 0
 
     (tmp_path / "slow").unlink()
-    graph.diagnostics_after(lambda v: v["given up"] == "nothing", "nothing given up", )
+    graph.diagnostics_after(lambda v: v["given up"] == "nothing", "nothing given up")
     seen = len(clouds), len(depths)
     graph.spin_until(lambda: len(clouds) > seen[0], "clouds again")
     assert len(node.lines("degraded: ")) >= 2
@@ -81,6 +93,27 @@ def test_a_rung_that_the_model_does_not_have_is_said(graph, start):
     parameters = {**FIXED, **LADDER, "ladder.rungs": "[smaller_input]"}
     node = start(parameters=parameters)
     node.wait_for_line("smaller_input does not exist here: the model's input is fixed at 48x64")
+
+
+def test_a_model_with_open_sides_runs_at_half_its_input_while_too_slow(graph, start, tmp_path):
+    path = os.pathsep.join(str(REPOSITORY / name) for name in ("test", "gam_depth_ros"))
+    model = open_sides(write_tiny_model(tmp_path / "open.onnx", SIZE_HW))
+    parameters = {**FIXED, **LADDER, "ladder.rungs": "[smaller_input]", "model_path": str(model)}
+    env = {"HANGING_NODE": str(tmp_path), "PYTHONPATH": path}
+    node = start(parameters=parameters, module="hanging_node", env=env)
+    depths = graph.listen(Image, DEPTH)
+    graph.wait_for_publisher(DEPTH)
+    (tmp_path / "slow").touch()
+    first_contact(graph)
+    Camera(graph)
+    graph.diagnostics_after(lambda v: v["given up"] == "smaller_input", "the rung")
+    node.wait_for_line("input: 24x32")
+    seen = len(depths)
+    graph.spin_until(lambda: len(depths) > seen + 3, "depth from the smaller input")
+    assert pixels(depths[-1]).shape == SIZE_HW
+    np.testing.assert_allclose(pixels(depths[-1]), 5.2, rtol=1e-5)
+    (tmp_path / "slow").unlink()
+    node.wait_for_line("input: 48x64")
 
 
 def test_the_ladder_is_off_until_it_is_asked_for_and_refuses_rungs_it_does_not_know(graph, start):

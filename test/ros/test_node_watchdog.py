@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
@@ -143,3 +144,29 @@ def test_a_silent_topic_is_stale_with_its_qos_and_that_of_who_publishes_there(gr
     )
     assert "/probe publishes it reliable, volatile, which fits" in said["message"]
     assert float(said["last image (s ago)"]) >= 0.5
+
+
+def test_the_status_message_tells_what_diagnostics_tell(graph, start):
+    interfaces = pytest.importorskip("gam_depth_msgs.msg", reason="gam_depth_msgs is not built")
+    start(parameters={**QUICK, "watchdog.stale_s": 0.5})
+    statuses = graph.listen(interfaces.PerceptionStatus, "/gam_depth/status")
+    depths = graph.listen(Image, DEPTH)
+    graph.wait_for_publisher(DEPTH)
+    send(graph, GREY, 1)
+    graph.spin_until(lambda: depths, "depth")
+    stale = interfaces.PerceptionStatus.STALE
+    graph.spin_until(
+        lambda: statuses and statuses[-1].level == stale and statuses[-1].frames_published == 1,
+        "a status of the silence after one frame",
+    )
+    status = statuses[-1]
+    assert status.health.startswith("no message on /image for ")
+    ages_s = dict(zip(status.input_names, status.input_age_s, strict=True))
+    assert ages_s["image"] >= 0.5
+    assert math.isnan(ages_s["camera_info"])
+    assert list(status.drop_reasons) == ["newer image", "ladder", "deactivated"]
+    assert list(status.drop_counts) == [0, 0, 0]
+    assert (status.scale_state, status.scale_value) == ("LOCKED", 2.0)
+    assert (list(status.given_up), list(status.picture)) == ([], [])
+    assert status.engines_replaced == 0
+    assert 20.0 < status.memory_mb < 700.0

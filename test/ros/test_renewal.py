@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import onnx
 import pytest
+from open_model import open_sides
 from plain_pipeline import plain_pipeline
 from tiny_model import write_tiny_model
 
@@ -113,15 +113,6 @@ def test_the_error_stays_from_the_replacement_until_the_new_engine_answers(excha
     thread.join(20)
     supervisor.look()
     assert health.snapshot().faults.hung == ""
-
-
-def open_sides(path):
-    model = onnx.load(path)
-    for entry in (*model.graph.input, *model.graph.output):
-        for axis, name in ((1, "height"), (2, "width")):
-            entry.type.tensor_type.shape.dim[axis].dim_param = name
-    onnx.save(model, path)
-    return path
 
 
 def test_at_half_its_input_a_pipeline_still_answers_at_the_pictures_size(model):
