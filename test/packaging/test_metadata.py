@@ -59,6 +59,20 @@ ROS = {
     "vision_msgs",
 }
 
+# Looked up in rosdistro (August 2026): released for Humble, Jazzy and Kilted alike, or a rule in
+# rosdep/python.yaml for Ubuntu 22.04 and 24.04. A new key has to be looked up and put here.
+RELEASED = ROS - {"gam_depth_msgs"} | {
+    "ament_cmake",
+    "cv_bridge",
+    "message_filters",
+    "ros2launch",
+    "rosbag2",
+    "rosidl_default_generators",
+    "rosidl_default_runtime",
+    "sensor_msgs_py",
+}
+SYSTEM = {*APT_KEYS.values(), "python3-hypothesis", "python3-pytest"}
+
 
 @pytest.fixture(scope="module")
 def setup_cfg(repo_dir: Path) -> configparser.ConfigParser:
@@ -171,6 +185,13 @@ def test_the_apt_side_is_declared(package_xml):
         "python3-opencv",
         "python3-onnxruntime-pip",
     }
+
+
+@pytest.mark.parametrize("package", ["gam_depth_ros", "gam_depth_msgs"])
+def test_rosdep_knows_every_key_on_humble_jazzy_and_kilted(repo_dir, package):
+    root = ET.parse(repo_dir / package / "package.xml").getroot()
+    keys = {element.text for element in root if element.tag.endswith("depend")}
+    assert keys - {"gam_depth_msgs"} <= RELEASED | SYSTEM
 
 
 def test_training_declares_what_it_imports(repo_dir):
