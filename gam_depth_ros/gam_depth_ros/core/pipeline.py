@@ -274,7 +274,8 @@ class PerceptionPipeline:
             return fused
         # The prediction keeps the limits already; readings and what they were mixed into may not.
         low_m, high_m = self._config.min_depth_m, self._config.max_depth_m
-        return replace(fused, depth_m=np.clip(fused.depth_m, low_m, high_m))
+        np.clip(fused.depth_m, low_m, high_m, out=fused.depth_m)
+        return fused
 
 
 def _widened(output: NetworkOutput, judgement: Judgement) -> NetworkOutput:
