@@ -66,6 +66,17 @@ def test_a_png_chunk_that_claims_more_than_there_is_is_refused_at_once(claim):
     assert time.process_time() - started_s < 0.5
 
 
+def test_a_jpeg_of_endless_scans_is_refused_at_once():
+    picture = np.zeros((1024, 1024, 3), np.uint8)
+    good = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert decode_compressed_color(good).shape == picture.shape
+    last_scan = good[good.rindex(b"\xff\xda") : -2]
+    started_s = time.process_time()
+    with pytest.raises(ImageError, match="that do not decode to 1024x1024, expected a whole file"):
+        decode_compressed_color(good[:-2] + 5_000 * last_scan + good[-2:])
+    assert time.process_time() - started_s < 0.5
+
+
 def test_a_hostile_picture_in_a_folder_costs_its_frame_alone(tmp_path):
     folder = make_sequence(tmp_path / "s", frames=4)
     pictures = sorted((folder / "color").iterdir())
