@@ -210,6 +210,7 @@ def seeds() -> dict[str, list[bytes]]:
     picture = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
     depth_mm = np.arange(48, dtype=np.uint16).reshape(6, 8)
     jpeg, png = (cv2.imencode(kind, picture)[1].tobytes() for kind in (".jpg", ".png"))
+    progressive = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     depth_png = cv2.imencode(".png", depth_mm)[1].tobytes()
     raw = [
         HEAD.pack(which, 6, 8, 8 * 16, 0) + bytes(6 * 8 * 16)
@@ -231,7 +232,7 @@ def seeds() -> dict[str, list[bytes]]:
         "color": raw,
         "depth": raw[:3],
         "mono": raw[:3],
-        "compressed_color": [b"\x01" + jpeg, b"\x02" + png],
+        "compressed_color": [b"\x01" + jpeg, b"\x02" + png, b"\x01" + progressive],
         "compressed_depth": [b"\x00" + depth_png, b"\x04" + bytes(12) + depth_png],
         "calibration": [cloud],
         "message": [b"\x01" + bytes(cdr)],
