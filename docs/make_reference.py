@@ -19,8 +19,9 @@ HEAD = """\
 
 Names without a slash are relative to the node's namespace, `~` is the node (`/gam_depth`). Every
 output carries the stamp and frame of the image it belongs to. What nobody subscribes to is neither
-computed nor published. The quality of service of every topic but the latched one can be overridden
-with `qos_overrides.<topic>.<publisher|subscription>.<reliability|history|depth>`.
+computed nor published. The quality of service of every topic can be overridden at the start with
+`qos_overrides.<topic>.<publisher|subscription>.<reliability|history|depth>`; a latched topic stays
+latched. Who does not fit, on either side, is named in the log and on `/diagnostics`.
 """
 
 

@@ -62,7 +62,9 @@ class Exchange:
         """
         with self._lock:
             self._former = self._current if probation else None
-            self._current, self._candidate, self._fault = pipeline, None, ""
+            self._candidate = None if pipeline is self._candidate else self._candidate
+            self._current = pipeline
+            self._fault = "" if probation else self._fault
         self._on_change(pipeline)
 
     def roll_back(self, fault: str) -> None:

@@ -38,7 +38,7 @@ class Health:
         self._lock = threading.Lock()
         self.model = ModelFacts()
         # One line each, empty while all is well; whoever finds a fault writes it here.
-        self.problem = self.transport_warning = ""
+        self.problem = self.transport_warning = self.qos = ""
         self.waiting_for = ""
         self.given_up: tuple[str, ...] = ()
         self.restart()
@@ -170,6 +170,7 @@ class Health:
             degraded=self.degraded,
             log=self.log_problem,
             transport=self.transport_warning,
+            qos=self.qos,
         )
 
     def _begin_interval(self) -> None:

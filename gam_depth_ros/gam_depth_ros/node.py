@@ -46,6 +46,7 @@ DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 0.2
 # How soon a signal is seen: Python handles it only between two waits of the executor.
 SPIN_S = 0.1
+SHOWN = 4
 SCALE_FORGOTTEN = "scale forgotten: metric outputs are NaN until it is known again"
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -63,6 +64,7 @@ class GamDepthNode(LifecycleNode):
         self._log_handler = log_bridge.attach(self.get_logger())
         self.finished = False
         self._throttle = log_bridge.Throttle(REPEATED_LINES_S)
+        self._once = log_bridge.Throttle(float("inf"))
         self._health = Health()
         self._perceiver: Perceiver | None = None
         self._reload: ReloadService | None = None
@@ -204,6 +206,11 @@ class GamDepthNode(LifecycleNode):
     def _report(self) -> None:
         perceiver = self._perceiver
         self._health.waiting_for = perceiver.waiting_for() if perceiver else "activation"
+        unheard = qos.unheard(self)
+        self._health.qos = "; ".join(unheard[:SHOWN])
+        for line in unheard:
+            if (text := self._once.line(line)) is not None:
+                log.warning("nothing arrives: %s", text)
         snapshot, now = self._health.snapshot(), self.get_clock().now()
         self._diagnostics.publish(
             diagnostics.diagnostic_array(snapshot, self.get_name(), now.to_msg())

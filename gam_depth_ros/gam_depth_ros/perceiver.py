@@ -139,6 +139,8 @@ class Perceiver:
             self._health.failed()
             self._health.replaced()
             self._worker.abandon()
+            # On probation, the model before it is the one to be made anew.
+            self.exchange.roll_back("the inference hung")
             self._renewal = Renewal(self.exchange, self._supervisor)
             self._worker = Worker(
                 self._intake, self._process, self._health.failed, self._renewal.run

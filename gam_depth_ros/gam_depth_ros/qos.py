@@ -6,6 +6,7 @@ QoSOverridingOptions raise half way through creating an entity; here every value
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
@@ -24,7 +25,7 @@ from rclpy.qos import (
 )
 
 from gam_depth_ros import topics
-from gam_depth_ros.input_watch import Endpoint
+from gam_depth_ros.input_watch import Endpoint, mismatch
 from gam_depth_ros.topics import Topic
 
 PUBLISHER, SUBSCRIPTION = "publisher", "subscription"
@@ -49,23 +50,13 @@ def profile(node: Any, topic: Topic, entity: str) -> QoSProfile:
 
     Args:
         node: The rclpy node.
-        topic: The topic; a latched one cannot be overridden.
+        topic: The topic; a latched one stays latched.
         entity: ``publisher`` or ``subscription``.
 
     Raises:
         ValueError: An override was refused; one line.
     """
-    if topic.qos == topics.LATCHED:
-        return QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            # Many nodes may have latched a message each on a topic that is listened to.
-            depth=1 if entity == PUBLISHER else LATCHED_HEARD,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        )
-    default = (
-        qos_profile_sensor_data if topic.qos == topics.SENSOR_DATA else qos_profile_system_default
-    )
+    default = _default(topic, entity)
     prefix = f"qos_overrides.{node.resolve_topic_name(topic.name)}.{entity}"
     chosen: dict[str, Any] = {}
     for policy, choices in _CHOICES.items():
@@ -75,6 +66,20 @@ def profile(node: Any, topic: Topic, entity: str) -> QoSProfile:
         chosen[policy] = choices[value]
     depth = _declared(node, f"{prefix}.depth", default.depth)
     return QoSProfile(**chosen, depth=depth, durability=default.durability)
+
+
+def _default(topic: Topic, entity: str) -> QoSProfile:
+    if topic.qos == topics.LATCHED:
+        return QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            # Many nodes may have latched a message each on a topic that is listened to.
+            depth=1 if entity == PUBLISHER else LATCHED_HEARD,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+    return (
+        qos_profile_sensor_data if topic.qos == topics.SENSOR_DATA else qos_profile_system_default
+    )
 
 
 def check(node: Any) -> None:
@@ -93,15 +98,36 @@ def own_endpoint(node: Any, topic: Topic, used: QoSProfile) -> Endpoint:
 
 def publishers(node: Any, topic: str) -> list[Endpoint]:
     """Return who publishes on a resolved topic, and with which quality of service."""
-    return [
-        Endpoint(
-            _node_name(info.node_namespace, info.node_name),
-            info.topic_type,
-            _word(info.qos_profile.reliability),
-            _word(info.qos_profile.durability),
-        )
-        for info in node.get_publishers_info_by_topic(topic)
-    ]
+    return [_endpoint(info) for info in node.get_publishers_info_by_topic(topic)]
+
+
+def unheard(node: Any) -> list[str]:
+    """List who cannot be heard by this node, and who cannot hear it: one line for each pair.
+
+    Read from the graph: the middleware's events name no peer, do not tell of the end, and not
+    every middleware has them.
+    """
+    name, lines = node.get_fully_qualified_name(), []
+    for topic in (*topics.INPUTS, *topics.OUTPUTS):
+        resolved = node.resolve_topic_name(topic.name)
+        if not (node.count_publishers(resolved) and node.count_subscribers(resolved)):
+            continue
+        offers = publishers(node, resolved)
+        asks = [_endpoint(info) for info in node.get_subscriptions_info_by_topic(resolved)]
+        for offer, ask in itertools.product(offers, asks):
+            fault = mismatch(offer, ask) if name in (offer.node, ask.node) else ""
+            if fault:
+                lines.append(f"{resolved}: {offer.node} to {ask.node}: {fault}")
+    return lines
+
+
+def _endpoint(info: Any) -> Endpoint:
+    return Endpoint(
+        _node_name(info.node_namespace, info.node_name),
+        info.topic_type,
+        _word(info.qos_profile.reliability),
+        _word(info.qos_profile.durability),
+    )
 
 
 def _node_name(namespace: str, name: str) -> str:

@@ -263,8 +263,10 @@ class ModelReload:
                 _, perception, by = self._next("to watch")
             except ReloadError as error:
                 return f"probation ended after {len(looks)} of {frames} frames ({error})"
-            if self._exchange.current is not pipeline:
+            if self._exchange.fault:
                 raise ReloadError(f"health: {self._exchange.fault}")
+            if self._exchange.current is not pipeline:
+                return f"probation ended after {len(looks)} of {frames} frames (its input changed)"
             if by is pipeline:  # the former one may have had a frame in hand
                 looks.append(look(perception))
         try:

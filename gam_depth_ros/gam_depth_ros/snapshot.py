@@ -83,6 +83,7 @@ class Faults:
         degraded: What the ladder gives up.
         log: The performance log cannot be written.
         transport: Images are likely lost on their way.
+        qos: Somebody offers or asks for a quality of service that does not fit ours.
     """
 
     problem: str = ""
@@ -92,6 +93,7 @@ class Faults:
     degraded: str = ""
     log: str = ""
     transport: str = ""
+    qos: str = ""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ class Faults:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those that it works with."""
-        return tuple(filter(None, (self.slow, self.degraded, self.log, self.transport)))
+        return tuple(filter(None, (self.slow, self.degraded, self.log, self.transport, self.qos)))
 
 
 @dataclass(frozen=True)
