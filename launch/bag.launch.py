@@ -28,7 +28,14 @@ from gam_depth_ros.camera_file import INPUTS, read_camera
 from gam_depth_ros.launch_support import argument, source, value
 from launch import LaunchDescription
 
-RECORDED = (topics.DEPTH, topics.UNCERTAINTY, topics.MASK, topics.CONFIDENCE, topics.SCALE)
+RECORDED = (
+    topics.DEPTH,
+    topics.UNCERTAINTY,
+    topics.SOURCE,
+    topics.MASK,
+    topics.CONFIDENCE,
+    topics.SCALE,
+)
 READY = "active: waiting for"  # the node says so once it listens
 # ros2 bag play has its topics at once and plays after this: time for the others to subscribe.
 DELAY_S = 3.0
@@ -47,8 +54,9 @@ def start(context: LaunchContext) -> list[Any]:
     """Describe recorder and player, and what follows on what."""
     inputs = input_topics(context)
     outputs = [row.name.replace("~", node_name(context)) for row in RECORDED]
-    recorder = record(context, [*inputs.values(), *outputs])
-    player = play(context, list(inputs.values()), outputs)
+    played = [*inputs.values(), topics.TF_STATIC.name]
+    recorder = record(context, [*played, *outputs])
+    player = play(context, played, outputs)
     scored = evaluate(context, inputs)
     stop_recorder = EmitEvent(
         event=SignalProcess(signal_number=signal.SIGINT, process_matcher=matches_action(recorder))

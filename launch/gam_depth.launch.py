@@ -19,6 +19,7 @@ REMAPPED = {
     "camera_info": "Calibration of the colour image.",
     "reference_depth": "Sensor depth; sets the metric scale.",
     "reference_camera_info": "Calibration of the sensor depth.",
+    "odometry": "Pose of the robot or of the camera; the filter over time goes by it.",
 }
 # Parameters that are arguments too. One that is not given is left to params_file.
 PARAMETERS = {

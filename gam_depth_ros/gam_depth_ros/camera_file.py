@@ -22,6 +22,7 @@ INPUTS = {
     "camera_info": topics.CAMERA_INFO.name,
     "reference_depth": topics.REFERENCE_DEPTH.name,
     "reference_camera_info": topics.REFERENCE_CAMERA_INFO.name,
+    "odometry": topics.ODOMETRY.name,
 }
 _KEYS = {"base": str, "frame": str, "topics": dict, "parameters": dict}
 

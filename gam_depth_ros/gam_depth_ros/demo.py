@@ -176,6 +176,7 @@ def _node_arguments(playable: Playable) -> list[str]:
         topics.CAMERA_INFO.name: chosen.camera_info,
         topics.REFERENCE_DEPTH.name: chosen.reference_depth,
         topics.REFERENCE_CAMERA_INFO.name: chosen.reference_camera_info,
+        topics.ODOMETRY.name: chosen.odometry,
     }
     transport = "compressed" if playable.compressed else "raw"
     arguments = ["-p", f"image_transport:={transport}"]

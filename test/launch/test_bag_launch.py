@@ -91,5 +91,9 @@ def test_rosbag2s_player_is_told_bag_clock_rate_and_topics(
     assert words[:3] == ["bag", "play", str(bag)]
     assert "--clock" in words
     assert words[words.index("--rate") + 1] == "3.0"
-    assert set(words[words.index("--topics") + 1 :]) == set(PLAYED.values())
+    assert set(words[words.index("--topics") + 1 :]) == {
+        *PLAYED.values(),
+        "/odometry",
+        "/tf_static",
+    }
     assert report["depth"]["online_scale"]["abs_rel"] < 0.001

@@ -59,6 +59,7 @@ def test_a_file_of_ones_own_is_given_by_its_path(tmp_path):
         "camera_info": "/calibration",
         "reference_depth": "reference_depth",
         "reference_camera_info": "reference_depth/camera_info",
+        "odometry": "odometry",
     }
 
 

@@ -48,6 +48,7 @@ def test_arguments_of_the_launch_file_have_their_defaults(installation):
         "camera_info": "",
         "reference_depth": "",
         "reference_camera_info": "",
+        "odometry": "",
     }
 
 

@@ -72,7 +72,7 @@ def play(graph, child=OPTICAL_FRAME, late_ns=0):
         while sent_ns <= stamp_of(index) + 20_000_000:
             graph.send("/odometry", odometry(sent_ns - late_ns, forward_m(sent_ns), child))
             sent_ns += 40_000_000
-        graph.spin(0.2)
+        graph.spin(0.4)  # the node reads the topics in an order of its own
         graph.send("/image", image_message(grey(GREY), stamp_of(index)))
         depths.append(float(np.median(pixels(graph.next(OUT)))))
     return depths
