@@ -13,6 +13,8 @@ from gam_depth_ros.evaluation.bootstrap import CONFIDENCE, interval_of_mean
 
 MOST_VALUES = 2000
 """Longer series are averaged to so many stretches before resampling: the blocks stay as long."""
+LEAST_FRAMES = 5
+"""Fewer tell next to nothing of their own spread."""
 MOST_BLOCKS = 128
 RESAMPLES = 500
 _LEAST_BLOCKS = 5
@@ -60,7 +62,7 @@ def interval_ends(values: npt.NDArray[np.float64]) -> Ends | None:
     Args:
         values: One a frame, finite.
     """
-    if values.size < 2:
+    if values.size < LEAST_FRAMES:
         return None
     if values.size > MOST_VALUES:
         together = math.ceil(values.size / MOST_VALUES)

@@ -35,6 +35,7 @@ SERIES_ERRORS = ("abs_rel", "rmse", "d1")
 """What the report keeps of every frame; two reports are compared by these."""
 
 RELIABILITY_BINS = 15
+MOST_FLOOR_PIXELS = 100_000
 
 
 class MeanErrors:
@@ -83,12 +84,15 @@ class DepthScore:
             online, ``floor_abs_rel`` of a constant, and ``ideal_scale`` (the frame's own, which
             nobody knew online); NaN where there is none.
         """
-        ones = np.ones_like(truth_m)
-        floor = evaluate_depth(truth_m, ones, align="median")
+        some_m = truth_m
+        if truth_m.size > MOST_FLOOR_PIXELS:
+            # A constant is the same everywhere: a quarter of the pixels tells its errors as well.
+            some_m = truth_m[::2, ::2] if valid_pixels(truth_m[::2, ::2]).any() else truth_m
+        floor = evaluate_depth(some_m, np.ones_like(some_m), align="median")
         self.floor_median.add(floor)
         if np.isfinite(seen.floor_scale):
-            constant = np.full_like(truth_m, seen.floor_scale)
-            self.floor_online.add(evaluate_depth(truth_m, constant, align="none"))
+            constant = np.full_like(some_m, seen.floor_scale)
+            self.floor_online.add(evaluate_depth(some_m, constant, align="none"))
         median = online = None
         ideal = float("nan")
         if seen.depth is not None:
@@ -123,8 +127,12 @@ class DepthScore:
         if spread > 0:
             self._values.add("contrast", float(np.std(np.log(prediction))) / spread)
         relative = (np.clip(prediction * ratio, MIN_DEPTH_M, MAX_DEPTH_M) - truth) / truth
-        for row, values in enumerate((np.abs(relative), relative, np.ones_like(relative))):
-            self._ranges[row] += np.histogram(truth, RANGE_EDGES_M, weights=values)[0]
+        bins = self._ranges.shape[1]
+        # Ten metres exactly belongs to the last range, what lies beyond to none.
+        places = np.minimum((truth / RANGE_EDGES_M[1]).astype(np.intp), bins)
+        places[truth == RANGE_EDGES_M[-1]] = bins - 1
+        for row, values in enumerate((np.abs(relative), relative, None)):
+            self._ranges[row] += np.bincount(places, weights=values, minlength=bins + 1)[:bins]
         return median_of_ratios(truth, prediction)
 
     def summary(self) -> dict[str, Any]:

@@ -6,9 +6,11 @@ figure is taken per image, then averaged over images.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
 from gam_depth_ros.core.model_calibration import LEVELS
@@ -72,7 +74,7 @@ class UncertaintyScore:
 
     def _add_ranking(self, truth: Float, aligned: Float, sigma_log: Float) -> None:
         # At random, so that pixels that are equally sure leave in no order of the picture.
-        chosen = np.random.default_rng(0).permutation(truth.size)[:RANKED_PIXELS]
+        chosen = _shuffled(truth.size)
         pixels = truth[chosen], aligned[chosen], sigma_log[chosen]
         for row, metric in enumerate(METRICS):
             curves = sparsification_curves(*pixels, metric)
@@ -131,6 +133,21 @@ class UncertaintyScore:
                     }
                 }
         return found
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(size: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(0).permutation(size)
+
+
+def _shuffled(size: int) -> npt.NDArray[np.int64]:
+    """Return up to ``RANKED_PIXELS`` of ``size`` places in random order.
+
+    The order is drawn once for each power of two: another number of pixels takes of it what fits.
+    """
+    order = _permutation(1 << max(0, size - 1).bit_length())
+    some = order[: 4 * RANKED_PIXELS]  # at least half of it fits
+    return some[some < size][:RANKED_PIXELS]
 
 
 class _Coverage:
