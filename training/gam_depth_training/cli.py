@@ -19,6 +19,7 @@ from gam_depth_training import (
     cli_data,
     cli_fit,
     cli_quantize,
+    cli_search,
     cli_statistics,
     cli_uncertainty,
 )
@@ -37,6 +38,7 @@ app.command()(cli_uncertainty.uncertainty)
 app.command()(cli_calibrate.calibrate)
 app.command()(cli_statistics.statistics)
 app.command()(cli_quantize.quantize)
+app.command()(cli_search.search)
 
 
 @app.callback()

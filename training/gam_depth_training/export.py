@@ -30,14 +30,13 @@ from gam_depth_ros.core.model_spec import (
 )
 from gam_depth_training.edge_encoder import RepBlock
 from gam_depth_training.model_metadata import write_model_file
+from gam_depth_training.network_shape import SHAPE_METADATA_KEY
 from gam_depth_training.networks import LAPLACE_68, JointNetwork, repeated
 from gam_depth_training.weight_rounding import round_to_int8
 
 logger = logging.getLogger(__name__)
 
 OPSET = 18
-# Under this key a model file says what its network is made of, for a training that goes on from it.
-SHAPE_METADATA_KEY = "gam_depth_network_shape"
 OUTPUTS = REQUIRED_OUTPUTS + OPTIONAL_OUTPUTS
 # Rounding in 8 bits moves depth; one per cent of it is far below what the network itself errs.
 MAX_MEDIAN_DEPTH_CHANGE = 0.01
@@ -58,7 +57,9 @@ class DeployedNetwork(nn.Module):
     @staticmethod
     def of(network: JointNetwork) -> DeployedNetwork:
         """Return a network as it is exported: folded, in evaluation mode."""
-        return DeployedNetwork(fuse_batch_norm(network)).eval()
+        fused = fuse_batch_norm(network)
+        fused.join_heads()
+        return DeployedNetwork(fused).eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return depth, sigma, label, label_confidence (N×H×W each) and features (N×C)."""

@@ -18,6 +18,8 @@ ENCODER_CHANNELS = (64, 64, 128, 256, 512)
 DECODER_CHANNELS = (16, 32, 64, 128, 256)
 # A decoder may end before the input's resolution, at 1/4 at the earliest.
 LEAST_DECODER_STEPS = 3
+# Under this key a model file says what its network is made of, for a training that goes on from it.
+SHAPE_METADATA_KEY = "gam_depth_network_shape"
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,8 @@ class JointNetwork(nn.Module):
         self.depth_decoder = Decoder(depth, **make)
         self.disparity_head = Head(depth[0], shape.depth_stride**2, padding)
         self.sigma_head = Head(depth[0], 1, padding)
+        # What export puts in the place of both.
+        self.joined_head: Head | None = None
         self.semantic_decoder: Decoder | None = None
         if split is not None:
             incoming = depth[-split] if split else None
@@ -165,6 +167,15 @@ class JointNetwork(nn.Module):
         if self.semantic_decoder is None:
             self.semantic_decoder = copy.deepcopy(self.depth_decoder)
 
+    @torch.no_grad()
+    def join_heads(self) -> None:
+        """Let one convolution give depth and sigma, which read the same feature: for export."""
+        depth, sigma = self.disparity_head.conv, self.sigma_head.conv
+        joined = Head(depth.in_channels, depth.out_channels + 1, self.shape.padding)
+        joined.conv.weight.copy_(torch.cat((depth.weight, sigma.weight)))
+        joined.conv.bias.copy_(torch.cat((depth.bias, sigma.bias)))
+        self.joined_head = joined
+
     def forward(self, image: Tensor) -> JointPrediction:
         """Predict from B×3×H×W in [0, 1]; sides multiples of 32."""
         return self.finish(self.answer(self.encoder(image)))
@@ -172,13 +183,18 @@ class JointNetwork(nn.Module):
     def answer(self, features: list[Tensor]) -> JointPrediction:
         """Predict from the encoder's features; sigma and scores at their decoders' resolution."""
         own, semantic = self._decode(features)
-        disparity = torch.sigmoid(_in_full_precision(self.disparity_head, own))
+        if self.joined_head is None:
+            raw, log_b = _in_full_precision(self.disparity_head, own), self.sigma_head(own)
+        else:
+            both = self.joined_head(own)
+            raw, log_b = both[:, :-1], both[:, -1:]
+        disparity = torch.sigmoid(raw)
         if self.shape.depth_stride > 1:
             disparity = functional.pixel_shuffle(disparity, self.shape.depth_stride)
         return JointPrediction(
             disparity,
             disparity_to_depth(disparity),
-            self.sigma_head(own).clamp(MIN_LOG_B, MAX_LOG_B),
+            log_b.clamp(MIN_LOG_B, MAX_LOG_B),
             self.semantic_head(semantic),
             features[-1].mean((2, 3)),
         )

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 
 from gam_depth_ros.core.model_file import read_model_file
 from gam_depth_ros.core.model_spec import METADATA_KEY, ModelSpec
-from gam_depth_training.networks import JointNetwork
+from gam_depth_training.network_shape import (
+    SHAPE_METADATA_KEY,
+    NetworkShape,
+    shape_to_tensor,
+)
+from gam_depth_training.networks import SHAPE_KEY, JointNetwork
 
 # The traced module that carries the network, see export.DeployedNetwork.
 _PREFIX = "network."
@@ -42,7 +47,11 @@ def read_onnx_state(path: Path) -> dict[str, Tensor]:
         ValueError: the file cannot be read, or is another program's.
     """
     try:
-        found = _with_norms(_arrays(onnx.load_from_string(read_model_file(path).data)))
+        model = onnx.load_from_string(read_model_file(path).data)
+        found = _with_norms(_arrays(model))
+        shape = {one.key: one.value for one in model.metadata_props}.get(SHAPE_METADATA_KEY)
+        if shape is not None:
+            found[SHAPE_KEY] = shape_to_tensor(NetworkShape.from_json(shape))
         state = JointNetwork.shaped_as(found).state_dict()
     except (OSError, DecodeError, KeyError) as error:
         raise ValueError(
@@ -81,14 +90,47 @@ def _arrays(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
     stored = {one.name: one for one in model.graph.initializer if one.name.startswith(_PREFIX)}
     arrays: dict[str, npt.NDArray[np.float32]] = {}
     for name, tensor in stored.items():
-        value = numpy_helper.to_array(tensor)
-        if name.endswith("_scale"):
+        if name.endswith(("_scale", "_zero_point")):
             continue
-        plain = name.removesuffix("_int8")
+        value = numpy_helper.to_array(tensor)
+        # As `export` stores weights, and as `quantize` stores weights and biases.
+        plain = name.removesuffix("_int8").removesuffix("_quantized")
         if plain != name:
-            value = value.astype(np.float32) * numpy_helper.to_array(stored[f"{plain}_scale"])
+            scale = stored.get(f"{plain}_scale") or stored[f"{name}_scale"]
+            steps = numpy_helper.to_array(scale)
+            value = value.astype(np.float32) * steps.reshape(-1, *[1] * (value.ndim - 1))
         arrays[plain.removeprefix(_PREFIX)] = np.array(value, np.float32)
-    return arrays
+    return _as_trained(arrays)
+
+
+def _as_trained(
+    arrays: Mapping[str, npt.NDArray[np.float32]],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Take apart what export joins: the heads of depth and sigma, and the edge encoder's branches.
+
+    A block's convolution becomes its wide branch, less the identity; the narrow one starts at 0.
+    """
+    found: dict[str, npt.NDArray[np.float32]] = {}
+    for name, value in arrays.items():
+        layer, _, kind = name.rpartition(".")
+        if layer == "joined_head.conv":
+            found[f"disparity_head.conv.{kind}"] = value[:-1]
+            found[f"sigma_head.conv.{kind}"] = value[-1:]
+        elif layer.endswith(".body") and kind == "bias":
+            found[f"{layer}.norm.bias"] = value
+        elif layer.endswith(".body"):
+            wide = value.copy()
+            # The first block of a stage halves the resolution and has no identity.
+            if layer.split(".")[-2] != "0":
+                wide[:, :, 1, 1] -= np.eye(len(wide), dtype=np.float32)
+            found[f"{layer}.wide.weight"] = wide
+            found[f"{layer}.point.weight"] = np.zeros((*wide.shape[:2], 1, 1), np.float32)
+            found[f"{layer}.norm.weight"] = np.full(
+                len(wide), math.sqrt(1.0 + _BATCH_NORM_EPS), np.float32
+            )
+        else:
+            found[name] = value
+    return found
 
 
 def _with_norms(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Tensor]:
@@ -116,7 +158,7 @@ def _with_norms(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Tens
 def _norm_of(layer: str) -> str | None:
     """Return the name of the normalisation that follows a convolution; None where none does."""
     head, _, last = layer.rpartition(".")
-    followers = {"conv1": "bn1", "conv2": "bn2", "0": "1", "conv": "bn"}
+    followers = {"conv1": "bn1", "conv2": "bn2", "0": "1", "conv": "bn", "wide": "wide_norm"}
     if last not in followers or not layer.startswith(_NORMALISED):
         return None
     return f"{head}.{followers[last]}"

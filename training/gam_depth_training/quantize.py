@@ -38,7 +38,7 @@ from gam_depth_training.quantize_parity import QuantizationReport, compare_files
 logger = logging.getLogger(__name__)
 
 # What runs in 8 bits; everything else between them is read as float and costs a pass each way.
-OPERATORS = ("Conv", "Add", "Concat", "Resize", "MaxPool")
+OPERATORS = ("Conv", "Relu", "Add", "Concat", "Resize", "MaxPool")
 _HEAD = "_head.conv.weight"
 
 
@@ -215,7 +215,7 @@ def nodes_in_8_bits(model: onnx.ModelProto, also_float: Sequence[str] = ()) -> l
             found[node.name] = node
             waiting.extend(node.input)
     chosen = {**found, **{head.name: head for head in heads}}
-    float_parts = ("disparity_head", "sigma_head", *also_float)
+    float_parts = ("disparity_head", "sigma_head", "joined_head", *also_float)
     return [
         name
         for name, node in chosen.items()

@@ -16,7 +16,8 @@ from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.evaluation_frames import EvaluationFrame
 from gam_depth_training.module import NonFiniteLossError, supervised_terms, weighted_total
 from gam_depth_training.muon import Muon, muon_groups
-from gam_depth_training.networks import JointNetwork, has_decoder_norm
+from gam_depth_training.network_shape import PAPER
+from gam_depth_training.networks import JointNetwork, has_decoder_norm, shape_of
 from gam_depth_training.objective import Objective, Terms
 from gam_depth_training.pose_networks import MotionNetwork
 from gam_depth_training.recipe import Recipe
@@ -178,14 +179,19 @@ class RecipeModule(SelfSupervisedModule):
                 load_what_fits(self.motion, motion, path)
             elif recipe.imagenet is None:
                 # Nobody has taught them anything: better to know edges than nothing.
-                for encoder in self.motion.modules():
-                    if isinstance(encoder, ResNetEncoder):
-                        encoder.load_tiled(self.network.encoder.state_dict())
+                self._start_motion()
+
+    def _start_motion(self) -> None:
+        """Let the pose encoders start as the depth encoder, where that is a ResNet-18 too."""
+        known = self.network.encoder
+        for encoder in self.motion.modules():
+            if isinstance(encoder, ResNetEncoder) and isinstance(known, ResNetEncoder):
+                encoder.load_tiled(known.state_dict())
 
 
 def _predicting_network(recipe: Recipe) -> JointNetwork:
     """Build the network as the recipe says, and as its weights to start from ask."""
-    shape, norm = recipe.network, recipe.network.decoder_norm
+    shape, norm, parts = recipe.network, recipe.network.decoder_norm, PAPER
     if recipe.start is not None:
         path = Path(recipe.start)
         if path.suffix == MODEL_FILE and not recipe.freeze_stem_and_batchnorm:
@@ -194,7 +200,8 @@ def _predicting_network(recipe: Recipe) -> JointNetwork:
                 "expected weights.pt for a recipe that goes on changing them; set "
                 "freeze_stem_and_batchnorm=true, as config/training/finetune.yaml has it"
             )
-        started = has_decoder_norm(network_part(read_state(path)))
+        state = network_part(read_state(path))
+        started, parts = has_decoder_norm(state), shape_of(state)
         if norm is not None and norm != started:
             raise ValueError(
                 f"{path}: got weights {'with' if started else 'without'} normalised decoders, "
@@ -202,7 +209,7 @@ def _predicting_network(recipe: Recipe) -> JointNetwork:
             )
         norm = started
     return JointNetwork(
-        shape.classes, shape.decoders, shape.cross_task_attention, decoder_norm=bool(norm)
+        shape.classes, shape.decoders, shape.cross_task_attention, bool(norm), parts
     )
 
 
