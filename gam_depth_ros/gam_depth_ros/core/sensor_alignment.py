@@ -100,10 +100,10 @@ class Alignment:
 
     def _beyond_m(self, depth_m: Floats) -> Floats:
         """Return the part of a filling's sigma that comes from being past the readings' end."""
-        filled_m = cv2.multiply(depth_m, self.fine)
+        filled_m: Floats = cv2.multiply(depth_m, self.fine)
         cv2.patchNaNs(filled_m, 0)
         start_m = max(self.end_m, _LEAST_END_M) * math.exp(-_NEARLY_FAR)
-        beyond = np.maximum(filled_m * np.float32(1 / start_m), np.float32(1))
+        beyond: Floats = np.maximum(filled_m * np.float32(1 / start_m), np.float32(1))
         cv2.log(beyond, dst=beyond)
         np.minimum(beyond, np.float32(_MOST_BEYOND), out=beyond)
         beyond *= self.emptiness
