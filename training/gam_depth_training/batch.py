@@ -174,13 +174,15 @@ def augment(
         image: Pictures.
         config: Full-strength settings.
         strength: 0 changes nothing, 1 is full strength.
-        generator: Source of randomness.
+        generator: Source of randomness, on the pictures' device.
     """
     batch = image.shape[0]
 
+    def drawn(channels: int = 1) -> Tensor:
+        return torch.rand(batch, channels, 1, 1, generator=generator, device=image.device)
+
     def around_one(half_width: float, channels: int = 1) -> Tensor:
-        draw = torch.rand(batch, channels, 1, 1, generator=generator) * 2 - 1
-        return 1 + strength * half_width * draw
+        return 1 + strength * half_width * (drawn(channels) * 2 - 1)
 
     gamma = torch.exp(around_one(config.gamma) - 1)
     image = image.clamp(1e-4, 1).pow(gamma)
@@ -190,8 +192,8 @@ def augment(
     grey = image.mean(1, keepdim=True)
     image = grey + (image - grey) * around_one(config.saturation)
     blurred = torch.nn.functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
-    chosen = torch.rand(batch, 1, 1, 1, generator=generator) < strength * config.blur_probability
+    chosen = drawn() < strength * config.blur_probability
     image = torch.where(chosen, blurred, image)
-    sigma = strength * config.noise * torch.rand(batch, 1, 1, 1, generator=generator)
-    noise = torch.randn(image.shape, generator=generator)
+    sigma = strength * config.noise * drawn()
+    noise = torch.randn(image.shape, generator=generator, device=image.device)
     return (image + sigma * noise).clamp(0, 1)

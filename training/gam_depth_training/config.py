@@ -123,6 +123,7 @@ class TrainingConfig:
         augmentation: See AugmentationConfig.
         weights: See LossWeights; those of a teacher need one, see ``fit``.
         network: What the network is made of.
+        precision: Of the arithmetic: "32-true"; "bf16-mixed" is for GPUs.
         decoders: How depth and semantics share a decoder, see JointNetwork; a stage with
             ``shared_decoder`` has one for both in spite of it.
     """
@@ -140,9 +141,14 @@ class TrainingConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     network: NetworkShape = field(default_factory=NetworkShape)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     decoders: Literal["separate", "split_late"] = "separate"
 
     def __post_init__(self) -> None:
+        if self.precision not in ("32-true", "16-mixed", "bf16-mixed"):
+            raise ValueError(
+                f"got precision '{self.precision}', expected 32-true, 16-mixed or bf16-mixed"
+            )
         if self.decoders not in ("separate", "split_late"):
             raise ValueError(f"got decoders '{self.decoders}', expected separate or split_late")
         if self.decoders != "separate" and any(stage.shared_decoder for stage in self.stages):
@@ -160,7 +166,7 @@ class TrainingConfig:
         releases did, so that their runs resume and their models' digests stand.
         """
         values = dataclasses.asdict(self)
-        for name in ("network", "decoders"):
+        for name in ("network", "decoders", "precision"):
             if getattr(self, name) == getattr(_UNTOUCHED, name):
                 del values[name]
         for name in ("taught_depth", "taught_sigma", "taught_semantic"):

@@ -220,6 +220,7 @@ def _fit_stage(
         max_steps=stage.steps,
         accelerator="auto",
         devices=1,
+        precision=config.precision,
         logger=TensorBoardLogger(str(out), name="tensorboard", version=f"{index}_{stage.name}"),
         callbacks=[*averaging, checkpoints, ReportScores()],
         plugins=[AtomicCheckpointIO()],

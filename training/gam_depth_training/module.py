@@ -73,7 +73,8 @@ class SupervisedModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step: look changed, terms computed, weighted, and checked."""
         # Pictures change their look, stronger as the run goes on; truth stays as it is.
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.global_step)
+        generator = torch.Generator(batch.image.device)
+        generator.manual_seed(self.seed * 1_000_003 + self.global_step)
         image = augment(batch.image, self.config.augmentation, self._strength(), generator)
         image = image.contiguous(memory_format=torch.channels_last)
         prediction = self.network(image)
