@@ -1,7 +1,7 @@
 """The node with an engine that can be made to hang or to be slow: ``python -m hanging_node``.
 
 It hangs on white pictures, deaf to interrupts, until a file named ``release`` stands in the folder
-that HANGING_NODE names; while one named ``slow`` stands there, every picture takes 0.1 s longer.
+that HANGING_NODE names; while one named ``slow`` stands there, every picture takes 0.25 s longer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class HangingEngine(OnnxEngine):
     def run(self, batch: Any) -> Any:
         """Run the network, some time or other."""
         if (FOLDER / "slow").exists():
-            time.sleep(0.1)
+            time.sleep(0.25)
         while batch.min() == 255 and not (FOLDER / "release").exists():
             time.sleep(0.01)
         return super().run(batch)

@@ -38,7 +38,7 @@ class PerformanceLogConfig:
     max_mb: float = setting(
         10.0,
         "Size at which the file becomes FILE.1, the former FILE.1 FILE.2, and so on, MB; about "
-        "two hours.",
+        "three hours.",
         minimum=0.001,
         maximum=10_000.0,
     )

@@ -21,30 +21,18 @@ from ros_harness import (
     set_parameter,
 )
 from sensor_msgs.msg import Image, PointCloud2
+from steady_camera import Camera
 from tiny_model import write_tiny_model
 
 FIXED = {"scale.source": "fixed", "scale.fixed_value": 2.0, "engine.threads": 1}
 LADDER = {
     "ladder.enabled": True,
     "ladder.rungs": "[cloud_off, half_rate]",
+    "ladder.max_drop_share": 0.6,  # slow, the node drops 84 %; a busy machine alone not as many
     "ladder.down_s": 0.5,
     "ladder.up_s": 0.5,
 }
 DEPTH, POINTS = "/gam_depth/depth/image", "/gam_depth/points"
-PERIOD_S = 0.04
-
-
-class Camera:
-    """Sends an image every 40 ms, whatever else the test waits for."""
-
-    def __init__(self, graph):
-        self._graph = graph
-        self._stamp_ns = SECOND_NS
-        self._timer = graph.node.create_timer(PERIOD_S, self.send)
-
-    def send(self):
-        self._stamp_ns += int(PERIOD_S * 1e9)
-        self._graph.send("/image", image_message(grey(102), self._stamp_ns))
 
 
 def first_contact(graph):
@@ -67,13 +55,15 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
     graph.spin_until(lambda: clouds, "a cloud")
 
     (tmp_path / "slow").touch()
-    graph.diagnostics_after(lambda v: v["given up"] == "cloud_off", "the first rung")
+    graph.diagnostics_after(lambda v: v["given up"] == "cloud_off", "the first rung", 20.0)
     graph.spin(0.3)  # the frame in hand
     seen = len(clouds), len(depths)
-    said = graph.diagnostics_after(lambda v: v["given up"] == "cloud_off, half_rate", "the second")
+    said = graph.diagnostics_after(
+        lambda v: v["given up"] == "cloud_off, half_rate", "the second rung", 20.0
+    )
     assert said["level"] == "1"
     assert "degraded: no ~/points, every second image (" in said["message"]
-    assert "of the images dropped, 25% allowed" in said["message"]
+    assert "of the images dropped, 60% allowed" in said["message"]
     assert len(clouds) == seen[0]
     assert len(depths) > seen[1]
     thinned = graph.diagnostics_after(
@@ -82,7 +72,7 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
     assert int(thinned["frames dropped: newer image"]) > 0
 
     (tmp_path / "slow").unlink()
-    graph.diagnostics_after(lambda v: v["given up"] == "nothing", "nothing given up")
+    graph.diagnostics_after(lambda v: v["given up"] == "nothing", "nothing given up", 40.0)
     seen = len(clouds), len(depths)
     graph.spin_until(lambda: len(clouds) > seen[0], "clouds again")
     assert len(node.lines("degraded: ")) >= 2
@@ -106,14 +96,12 @@ def test_a_model_with_open_sides_runs_at_half_its_input_while_too_slow(graph, st
     (tmp_path / "slow").touch()
     first_contact(graph)
     Camera(graph)
-    graph.diagnostics_after(lambda v: v["given up"] == "smaller_input", "the rung")
+    graph.diagnostics_after(lambda v: v["given up"] == "smaller_input", "the rung", 20.0)
     node.wait_for_line("input: 24x32")
     seen = len(depths)
     graph.spin_until(lambda: len(depths) > seen + 3, "depth from the smaller input")
     assert pixels(depths[-1]).shape == SIZE_HW
     np.testing.assert_allclose(pixels(depths[-1]), 5.2, rtol=1e-5)
-    (tmp_path / "slow").unlink()
-    node.wait_for_line("input: 48x64")
 
 
 def test_the_ladder_is_off_until_it_is_asked_for_and_refuses_rungs_it_does_not_know(graph, start):

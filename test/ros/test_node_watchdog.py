@@ -18,6 +18,7 @@ from ros_harness import (
     pixels,
 )
 from sensor_msgs.msg import Image
+from steady_camera import Camera
 from tiny_model import write_tiny_model
 
 from gam_depth_ros import messages
@@ -83,6 +84,34 @@ def test_a_hung_engine_is_replaced_and_its_late_answer_is_never_published(
     )
     assert (after["frames in"], after["frames failed"], after["frames dropped"]) == ("4", "1", "0")
     assert after["engines replaced"] == "1"
+
+
+def test_under_a_running_camera_it_recovers_by_itself_and_every_image_is_accounted_for(
+    graph, hanging, tmp_path
+):
+    node = hanging()
+    depths = graph.listen(Image, DEPTH)
+    graph.wait_for_publisher(DEPTH)
+    send(graph, GREY, 1)
+    camera = Camera(graph, {10: WHITE})
+    white_ns = camera.stamp_ns(10)
+
+    def published_ns():
+        return [messages.stamp_ns(message.header) for message in depths]
+
+    # Newest wins: on a busy machine the white image may be dropped, and another one must hang.
+    graph.spin_until(lambda: depths and published_ns()[-1] > white_ns, "depth after it", 30.0)
+    if not node.lines("new engine:"):
+        pytest.skip("the white image was dropped before its turn")
+    (tmp_path / "release").touch()
+    node.wait_for_line("its answer came after it was given up")
+    graph.spin(0.5)
+    assert white_ns not in published_ns()
+    assert published_ns() == sorted(set(published_ns()))
+    sums = graph.diagnostics_after(lambda v: v["engines replaced"] == "1", "the sums")
+    counts = [int(sums[f"frames {name}"]) for name in ("in", "published", "dropped", "failed")]
+    assert 0 <= counts[0] - sum(counts[1:]) <= 2  # in the slot and in the worker's hand
+    assert counts[3] == 1
 
 
 def test_an_inference_that_onnx_runtime_can_end_is_ended_and_the_engine_kept(
