@@ -79,6 +79,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
         "provider": snapshot.model.provider,
         "precision": snapshot.model.precision,
         "engines replaced": snapshot.engines_replaced,
+        "reload": snapshot.reload or "none yet",
         "scale": snapshot.scale.reason,
         "scale state": snapshot.scale.state,
         "scale value": f"{snapshot.scale.value:.4g}",

@@ -41,6 +41,7 @@ class Health:
         self.problem = self.transport_warning = self.qos = ""
         self.waiting_for = ""
         self.given_up: tuple[str, ...] = ()
+        self.reload = ""
         self.restart()
 
     def restart(self) -> None:
@@ -156,6 +157,7 @@ class Health:
                 notes=notes,
                 interval=interval,
                 given_up=self.given_up,
+                reload=self.reload,
                 scale=self.scale,
                 quality=self.quality,
                 model=self.model,

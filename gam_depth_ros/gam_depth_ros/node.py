@@ -77,7 +77,7 @@ class GamDepthNode(LifecycleNode):
             self,
             lambda: self._perceiver,
             lambda: self._config,
-            self._health.note,
+            self._health,
             self._on_swapped,
         )
         self._diagnostics = self.create_publisher(

@@ -222,8 +222,8 @@ class ModelReload:
         wanted, shadow = compared(Outputs.none()), Shadow()
         running = self._exchange.current
         alike = same_labels(running.engine.spec.labels, candidate.engine.spec.labels)
-        self._tell(f"comparing two models on {self._request.shadow_frames} frames")
-        for _ in range(self._request.shadow_frames):
+        for count in range(self._request.shadow_frames):
+            self._tell(f"comparing, {count} of {self._request.shadow_frames} frames")
             frame, perception, _ = self._next("to compare on")
             try:
                 other = candidate.process(frame, wanted)
@@ -257,8 +257,8 @@ class ModelReload:
         """Watch the new model's first frames; returns a line, raises after it was taken back."""
         frames = self._config.probation_frames if self._active else 0
         looks: list[Look] = []
-        self._tell(f"the new model is on probation for {frames} frames")
         while len(looks) < frames:
+            self._tell(f"on probation, {len(looks)} of {frames} frames")
             try:
                 _, perception, by = self._next("to watch")
             except ReloadError as error:

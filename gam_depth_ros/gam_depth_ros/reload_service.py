@@ -13,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 
 from gam_depth_ros import memory, messages, topics
+from gam_depth_ros.health import Health
 from gam_depth_ros.parameters import NodeConfig
 from gam_depth_ros.perceiver import Perceiver
 from gam_depth_ros.reload import ModelReload, ReloadRequest, ReloadResult
@@ -39,7 +40,7 @@ class ReloadService:
         node: The node to serve from.
         perceiver: Returns the perceiver, None while the node is not configured.
         config: Returns the settings.
-        tell: Called with one line on progress, from any thread.
+        health: Is told of progress and result.
         on_swapped: Called in the executor's thread with the path of the model now in use.
     """
 
@@ -48,12 +49,12 @@ class ReloadService:
         node: LifecycleNode,
         perceiver: Callable[[], Perceiver | None],
         config: Callable[[], NodeConfig],
-        tell: Callable[[str], None],
+        health: Health,
         on_swapped: Callable[[str], None],
     ) -> None:
         self._perceiver = perceiver
         self._config = config
-        self._tell = tell
+        self._health = health
         self._on_swapped = on_swapped
         self._running: _Running | None = None
         if messages.ReloadModel is not None:
@@ -91,10 +92,14 @@ class ReloadService:
         )
         self._running = None
         (log.info if result.success else log.error)("reload: %s", result.message)
-        self._tell(f"reload: {result.message}")
+        self._tell(result.message)
+        self._health.note(f"reload: {result.message}")
         if result.swapped:
             self._on_swapped(path)
         return _filled(response, result)
+
+    def _tell(self, line: str) -> None:
+        self._health.reload = line
 
     def _begin(self, reload: ModelReload) -> Future:
         future = Future()

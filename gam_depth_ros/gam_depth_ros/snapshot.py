@@ -129,6 +129,7 @@ class Snapshot:
     notes: tuple[str, ...]
     interval: Interval = field(default_factory=Interval)
     given_up: tuple[str, ...] = ()
+    reload: str = ""
     scale: ScaleState = NO_SCALE
     quality: FrameQuality = field(default_factory=FrameQuality)
     model: ModelFacts = field(default_factory=ModelFacts)

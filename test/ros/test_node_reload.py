@@ -79,7 +79,7 @@ def ask(graph):
     client = graph.node.create_client(services.ReloadModel, SERVICE)
 
     def request(**fields):
-        graph.spin_until(client.service_is_ready, SERVICE)
+        graph.spin_until(client.service_is_ready, SERVICE, 30.0)
         return client.call_async(services.ReloadModel.Request(**fields))
 
     yield request
@@ -121,6 +121,7 @@ def test_under_thirty_hertz_the_swap_costs_no_frame_beyond_those_dropped_for_loa
     )
     assert report["frames failed"] == "0"
     assert report["model path"].endswith("other.onnx")
+    assert report["reload"] == result.message
     assert len(depths) == int(report["frames published"])
     # The tiny networks leave time for every frame, a busy machine does not: about 0 when quiet.
     assert int(report["frames dropped"]) <= len(load.sent_ns) // 3
@@ -181,6 +182,7 @@ def test_one_reload_at_a_time_none_unconfigured_and_a_deactivation_ends_it_with_
     assert "one at a time" in second.result().message
     assert state(graph) == "active"
     assert not first.done()
+    graph.diagnostics_after(lambda v: v["reload"] == "comparing, 0 of 3 frames", "its progress")
     assert change_state(graph, Transition.TRANSITION_DEACTIVATE)
     graph.spin_until(first.done, "an answer to the first")
     assert not first.result().success
