@@ -33,7 +33,7 @@ from gam_depth_ros.evaluation.perception_messages import (
     STATUS,
     UNCERTAINTY,
 )
-from gam_depth_ros.evaluation.ros_types import NANOSECONDS
+from gam_depth_ros.evaluation.ros_types import NANOSECONDS, SCALE_STATUS, message_class
 from gam_depth_ros.evaluation.rosbag_reader import Bag, open_bag
 from gam_depth_ros.evaluation.sample import FrameFailure, Sample
 
@@ -181,7 +181,8 @@ def _interval(scale: Any, name: str) -> float:
 
 def _state(scale: Any) -> ScaleState | None:
     """Return the scale that a ScaleStatus tells, None where it tells none that makes sense."""
-    names = {getattr(scale, name, None): name for name in STATES}
+    # Our own numbers: of a definition that a bag brings along, no constants are taken.
+    names = {getattr(message_class(SCALE_STATUS), name): name for name in STATES}
     if scale is None or scale.state not in names:
         return None
     spread, age_s = float(scale.sigma_log), float(scale.age_s)
