@@ -5,6 +5,7 @@ It carries torchvision's parameter names, so its public ImageNet weights load fr
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from gam_depth_training.network_shape import ENCODER_CHANNELS
+
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 class BasicBlock(nn.Module):
@@ -94,15 +105,16 @@ class ResNetEncoder(nn.Module):
         """Load torchvision's ResNet-18 weights from a file, see :meth:`load_tiled`.
 
         Raises:
-            ValueError: the file holds other parameters than a ResNet-18's.
+            ValueError: the file cannot be read, or holds other parameters than a ResNet-18's.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = {name: value for name, value in state.items() if not name.startswith("fc.")}
             self.load_tiled(state)
-        except RuntimeError as error:
+        except _UNREADABLE as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(
-                f"{path}: got parameters that do not fit ({str(error).splitlines()[0]}), expected "
+                f"{path}: got parameters that do not fit ({reason}), expected "
                 "torchvision's ResNet-18 state dict; save it with torch.save(model.state_dict())"
             ) from error
 

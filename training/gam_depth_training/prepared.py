@@ -179,7 +179,7 @@ def read_target(
             width = magnitude.shape[-1]
             keypoints = np.unpackbits(data["keypoints"], axis=-1, count=width)
             return data["directions"], magnitude, keypoints
-    except (OSError, KeyError, ValueError, BadZipFile, EOFError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile, EOFError, MemoryError) as error:
         raise ValueError(
             f"{file}: got {error.__class__.__name__} while reading it, expected a file of "
             "`gam-depth-train prepare`; remove it and run prepare again"
