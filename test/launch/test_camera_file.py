@@ -66,13 +66,13 @@ def test_a_file_of_ones_own_is_given_by_its_path(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "expected YAML"),
+        ("{", "expected a YAML file"),
         ("- a", "got list, expected base, frame, topics, parameters"),
         ("topic: {}", r"got \['topic'\], expected base"),
         ("topics: [image]", r"got topics \['image'\], expected a dict"),
         ("topics: {colour: x}", "expected names for some of image, camera_info"),
         ("topics: {image: 5}", "expected names for some of"),
-        ("!!python/object/apply:os.system [ls]", "expected YAML"),
+        ("!!python/object/apply:os.system [ls]", "expected a YAML file"),
     ],
 )
 def test_what_is_no_camera_file_is_refused_in_one_line(tmp_path, text, words):
