@@ -198,3 +198,13 @@ def test_one_reload_at_a_time_none_unconfigured_and_a_deactivation_ends_it_with_
     graph.received["/diagnostics"].clear()
     report = graph.diagnostics_after(lambda v: bool(v.get("model path")), "a report")
     assert report["model path"].endswith("other.onnx")
+
+
+def test_a_signal_while_a_reload_waits_ends_the_node_at_once(graph, start, models, ask):
+    node = start(parameters={**PARAMETERS, "reload.frame_wait_s": 600.0})
+    waits = ask(model_path=str(models["other"]), shadow_frames=3)
+    graph.diagnostics_after(lambda v: v["reload"].startswith("comparing"), "a reload under way")
+    assert node.stop() == 0
+    assert not waits.done()
+    assert not node.lines("Traceback")
+    assert not node.lines("never awaited")

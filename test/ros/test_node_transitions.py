@@ -187,7 +187,7 @@ def test_cleanup_gives_the_memory_back_cycle_after_cycle(graph, start, tmp_path)
             "scale.source": "fixed",
         },
     )
-    graph.spin_until(lambda: graph.node.count_publishers("/diagnostics") > 0, "the node")
+    graph.spin_until(lambda: graph.node.count_publishers("/diagnostics") > 0, "the node", 30.0)
     depths = graph.listen(Image, DEPTH)
 
     before_mb, configured_mb, cleaned_mb = resident_mb(node), [], []

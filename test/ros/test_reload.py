@@ -207,6 +207,25 @@ def test_a_frame_that_nobody_can_perceive_is_no_reason_to_go_back(models):
     assert exchange.current is other
 
 
+def test_a_hang_on_probation_ends_the_reload_and_the_model_before_is_made_anew(models):
+    exchange, _ = exchange_of(models["first"])
+    results = []
+    with Camera(exchange) as camera:
+        reload, told = reload_of(exchange, models["far"], probation_frames=10_000)
+        thread = threading.Thread(target=lambda: results.append(reload.run()))
+        thread.start()
+        while thread.is_alive() and not any("on probation, 2" in line for line in told):
+            thread.join(0.01)
+        # What the node does when the watchdog replaces an engine.
+        exchange.roll_back("the inference hung")
+        exchange.swap(plain_pipeline(models["first"], scale=FIXED.scale))
+        thread.join(10.0)
+    assert not results[0].success
+    assert "the inference hung" in results[0].message
+    assert results[0].message.endswith("first.onnx goes on")
+    assert camera.models() == ["first.onnx", "far.onnx", "first.onnx"]
+
+
 def test_metres_go_on_after_a_swap_by_a_scale_learnt_beside_the_running_model(models):
     exchange, _ = exchange_of(models["first"], LEARNS)
     room_m = (0.5 * (1.0 + 4.0 * RAMP[..., 0] / 255.0)).astype(np.float32)
