@@ -34,7 +34,7 @@ class WatchdogConfig:
         live=True,
     )
     hang_s: float = setting(
-        5.0,
+        10.0,  # well beyond what a starved machine needs: a new engine does not help that
         "Time after which a frame counts as hung: the inference is interrupted, and where that "
         "does not help the engine is replaced; seconds, 0: never.",
         minimum=0.0,
