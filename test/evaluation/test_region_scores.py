@@ -134,6 +134,22 @@ def test_values_of_frames_give_mean_and_interval() -> None:
     assert values.mean("unknown") is None
 
 
+def test_the_interval_of_a_share_stays_a_share() -> None:
+    values = FrameValues(shares=("d1",))
+    for number in (1.0, 1.0, 0.9, 1.0, 0.7, 1.0):
+        values.add("d1", number)
+        values.add("other", number)
+    assert values.interval("d1")[1] == 1.0
+    assert values.interval("other")[1] > 1.0
+
+
+def test_few_frames_have_no_interval() -> None:
+    values = FrameValues()
+    for number in (0.1, 0.2, 0.3, 0.4):
+        values.add("x", number)
+    assert values.interval("x") is None
+
+
 def test_a_long_recording_gets_the_same_interval_from_stretches() -> None:
     rng = np.random.default_rng(0)
     values = FrameValues()
@@ -153,12 +169,12 @@ def test_blocked_sums_keep_the_total_in_constant_memory() -> None:
 
 def test_interval_of_a_pooled_share_covers_at_its_rate() -> None:
     covered = 0
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         sums = BlockedSums((2,))
-        for _ in range(300):
+        for _ in range(150):
             right = rng.binomial(100, 0.7)
             sums.add(np.array([right, 100.0]))
         low, high = sums.interval(lambda found: float(found[0] / found[1]))
         covered += low <= 0.7 <= high
-    assert covered >= 52  # of 60, where 57 are promised
+    assert covered >= 25  # of 30, where 28 or 29 are promised

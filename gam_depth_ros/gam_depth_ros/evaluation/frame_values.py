@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,13 @@ class FrameValues:
     """One value a frame for each of several figures, 8 bytes each; values not finite are left out.
 
     The report keeps the figures' means; these series give each its interval.
+
+    Args:
+        shares: Figures that lie between 0 and 1, as their intervals then do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Collection[str] = ()) -> None:
+        self._shares = frozenset(shares)
         self._values: dict[str, array[float]] = {}
 
     def add(self, name: str, value: float | None) -> None:
@@ -48,7 +52,10 @@ class FrameValues:
 
     def interval(self, name: str) -> Ends | None:
         """Return the ends of the 95 % interval of a mean; None for too few frames to tell."""
-        return interval_ends(np.array(self._values.get(name, ()), np.float64))
+        ends = interval_ends(np.array(self._values.get(name, ()), np.float64))
+        if ends is None or name not in self._shares:
+            return ends
+        return [min(max(end, 0.0), 1.0) for end in ends]
 
     def intervals(self) -> dict[str, Ends]:
         """Return the intervals of all figures that have one."""

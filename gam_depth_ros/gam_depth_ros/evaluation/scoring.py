@@ -44,7 +44,7 @@ class MeanErrors:
     def __init__(self) -> None:
         self.frames = 0
         self._sums = np.zeros(len(fields(DepthErrors)))
-        self._values = FrameValues()
+        self._values = FrameValues(shares=("d1", "d2", "d3"))
 
     def add(self, errors: DepthErrors | None) -> None:
         """Take in one image; None (no valid pixel) counts nothing."""

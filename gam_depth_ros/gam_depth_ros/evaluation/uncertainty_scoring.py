@@ -155,7 +155,7 @@ class _Coverage:
 
     def __init__(self) -> None:
         self.frames = 0
-        self.values = FrameValues()
+        self.values = FrameValues(shares=FIGURES[:3])
         self._levels = np.zeros(len(SIGMA_LEVELS))
 
     def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> None:
