@@ -9,9 +9,9 @@ from ros_harness import REPOSITORY
 
 # rclpy's public modules on the humble branch.
 HUMBLE = {
-    "callback_groups", "clock", "context", "duration", "exceptions", "executors", "lifecycle", "logging",
-    "node", "parameter", "qos", "qos_event", "qos_overriding_options", "serialization", "service",
-    "signals", "task", "time", "timer", "topic_endpoint_info", "utilities",
+    "callback_groups", "clock", "context", "duration", "exceptions", "executors", "lifecycle",
+    "logging", "node", "parameter", "qos", "qos_event", "qos_overriding_options", "serialization",
+    "service", "signals", "task", "time", "timer", "topic_endpoint_info", "utilities",
 }  # fmt: skip
 SHELL = sorted((REPOSITORY / "gam_depth_ros/gam_depth_ros").glob("*.py"))
 
