@@ -131,11 +131,11 @@ class BlockedSums:
             return None
         blocks = np.add.reduceat(self._blocks[:filled], starts, axis=0)
         rng = np.random.default_rng(0)
-        drawn = [
-            figure(np.tensordot(rng.multinomial(starts.size, np.full(starts.size, 1 / starts.size)),
-                                blocks, axes=1))
-            for _ in range(RESAMPLES)
-        ]  # fmt: skip
+        even = np.full(starts.size, 1.0 / starts.size)
+        drawn = []
+        for _ in range(RESAMPLES):
+            counts = rng.multinomial(starts.size, even).astype(np.float64)
+            drawn.append(figure(np.asarray(np.tensordot(counts, blocks, axes=1))))
         known = np.array(drawn)[np.isfinite(drawn)]
         if known.size < RESAMPLES // 2:
             return None
