@@ -147,7 +147,10 @@ def test_a_camera_that_no_transform_joins_is_told_in_one_line():
     "nonsense",
     [
         Pose(150 * MS, "odom", BASE, Extrinsics(rotation_xyzw=(0.0, 0.0, 0.0, 0.0))),
+        Pose(150 * MS, "odom", BASE, Extrinsics(rotation_xyzw=(5e-324, 0.0, 0.0, 0.0))),
+        Pose(150 * MS, "odom", BASE, Extrinsics(rotation_xyzw=(0.0, 1e200, 0.0, 0.0))),
         Pose(150 * MS, "odom", BASE, Extrinsics((math.nan, 0.0, 0.0))),
+        Pose(150 * MS, "odom", BASE, Extrinsics((1e300, 0.0, 0.0))),
         Pose(150 * MS, "odom", "", Extrinsics()),
     ],
 )

@@ -214,6 +214,8 @@ def test_a_loop_of_transforms_does_not_hang():
     [
         Extrinsics(rotation_xyzw=(0.0, 0.0, 0.0, 0.0)),
         Extrinsics(rotation_xyzw=(0.0, 0.0, math.nan, 1.0)),
+        Extrinsics(rotation_xyzw=(5e-324, 0.0, 0.0, 0.0)),
+        Extrinsics(rotation_xyzw=(1e200, 0.0, 0.0, 0.0)),
         Extrinsics((math.inf, 0.0, 0.0)),
     ],
 )
@@ -232,6 +234,7 @@ def test_a_transform_that_is_none_is_refused_and_the_former_kept(nonsense):
         ({"translation_m": (1.0, 2.0)}, "translation_m: got .*, expected 3 finite numbers"),
         ({"translation_m": (1.0, 2.0, math.nan)}, "expected 3 finite"),
         ({"rotation_xyzw": (0.0, 0.0, 0.0, 0.0)}, "expected a unit quaternion"),
+        ({"rotation_xyzw": (1e200, 0.0, 0.0, 0.0)}, "expected a unit quaternion"),
         ({"extrinsics": "magic"}, "expected one of tf_static, parameters, none"),
     ],
 )

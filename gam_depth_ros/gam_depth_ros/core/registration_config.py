@@ -39,7 +39,7 @@ class RegistrationConfig:
         validate(self)
         _check_numbers("translation_m", self.translation_m, 3)
         _check_numbers("rotation_xyzw", self.rotation_xyzw, 4)
-        norm = math.sqrt(sum(value**2 for value in self.rotation_xyzw))
+        norm = math.hypot(*self.rotation_xyzw)
         if abs(norm - 1.0) > _UNIT_TOLERANCE:
             raise ValueError(
                 f"rotation_xyzw: got {list(self.rotation_xyzw)} of length {norm:.3g}, expected a "

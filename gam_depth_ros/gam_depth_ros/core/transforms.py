@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 _MOST_HOPS = 64
+# Beyond these the arithmetic runs over; far beyond what any unit quaternion or robot shows.
+_QUATERNION_LENGTHS = (1e-3, 1e3)
+_FARTHEST_M = 1e9
 
 Matrix = npt.NDArray[np.float64]
 
@@ -30,13 +33,14 @@ class Extrinsics:
     rotation_xyzw: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
 
     def is_rigid(self) -> bool:
-        """Whether all numbers are finite and the quaternion is one of a rotation."""
-        numbers = (*self.translation_m, *self.rotation_xyzw)
-        return all(map(math.isfinite, numbers)) and any(self.rotation_xyzw)
+        """Whether the quaternion is one of a rotation and the translation one within 1e9 m."""
+        shortest, longest = _QUATERNION_LENGTHS
+        turns = shortest <= math.hypot(*self.rotation_xyzw) <= longest
+        return turns and math.hypot(*self.translation_m) <= _FARTHEST_M
 
     def matrix(self) -> Matrix:
         """Return the 4×4 float64 homogeneous matrix; the quaternion is normalised first."""
-        norm = math.sqrt(sum(value**2 for value in self.rotation_xyzw))
+        norm = math.hypot(*self.rotation_xyzw)
         x, y, z, w = (value / norm for value in self.rotation_xyzw)
         matrix = np.eye(4)
         matrix[:3, :3] = [
