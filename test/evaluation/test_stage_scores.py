@@ -8,7 +8,7 @@ import pytest
 
 from gam_depth_ros.core.config import FusionConfig, TemporalConfig
 from gam_depth_ros.core.frame import Frame, FrameQuality, ReferenceDepth, ScaleState
-from gam_depth_ros.evaluation.fusion_scoring import FusionScore
+from gam_depth_ros.evaluation.fusion_scoring import ExactFusionScore, FusionScore
 from gam_depth_ros.evaluation.health_scoring import HealthScore
 from gam_depth_ros.evaluation.observation import Observation
 from gam_depth_ros.evaluation.sample import Sample
@@ -77,7 +77,30 @@ def test_holes_filled_from_around_score_better_than_a_prediction_with_a_wrong_sc
     found = score.summary()
     assert found["abs_rel"]["network"] == pytest.approx(1 / 3, rel=1e-4)
     assert found["abs_rel"]["fill"] < 0.02
+    assert found["rmse"]["network"] == pytest.approx(0.5, rel=1e-4)
+    assert found["d1"]["network"] == 0.0
+    assert found["d1"]["fill"] == 1.0
     assert found["frames"] == 5
+
+
+def test_against_exact_depth_readings_and_holes_are_scored_apart():
+    score = ExactFusionScore(FusionConfig())
+    exact_m = 2 * ONES
+    shown_m = np.float32(2.1) * ONES  # five percent off
+    shown_m[:, 40:] = np.nan
+    prediction_m = np.float32(1.9) * ONES
+    score.add(exact_m, observation(1, truth_m=shown_m, metric_depth_m=prediction_m))
+    found = score.summary()
+    readings, holes = found["readings"], found["holes"]
+    assert readings["abs_rel"]["sensor"] == pytest.approx(0.05, rel=1e-4)
+    assert readings["abs_rel"]["fill"] == pytest.approx(0.05, rel=1e-4)
+    assert readings["abs_rel"]["network"] == pytest.approx(0.05, rel=1e-4)
+    assert "sensor" not in holes["abs_rel"]
+    assert holes["abs_rel"]["network"] == pytest.approx(0.05, rel=1e-4)
+    # The filling follows the readings around it, which here are wrong.
+    assert holes["abs_rel"]["fill"] == pytest.approx(0.05, abs=0.01)
+    assert readings["coverage_1sigma"]["network"] == 1.0
+    assert ExactFusionScore(FusionConfig()).summary() is None
 
 
 def test_a_withheld_reading_never_reaches_the_fusion():
@@ -142,3 +165,8 @@ def test_the_page_has_a_row_for_each_figure_and_none_for_what_is_missing():
     rows = trust_rows({"scale": score.summary()})
     assert [row["name"] for row in rows] == ["states", "off by", "within its sigma, two"]
     assert rows[1]["value"] == "0.0 %"
+    exact = {"readings": {"abs_rel": {"sensor": 0.05, "fuse": 0.04}}}
+    fusion = {"withheld_share": 0.25, "abs_rel": {"fuse": 0.05}, "exact": exact}
+    row = trust_rows({"fusion": fusion})[1]
+    assert row["name"] == "readings, exact truth"
+    assert row["value"] == "sensor 0.050, fused 0.040"

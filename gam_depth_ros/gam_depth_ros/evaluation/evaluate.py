@@ -39,8 +39,9 @@ PROTOCOL = (
     "predictions clipped to 0.1-10 m. per_frame_median: the network's depth, before scale, fusion "
     "and filter, times median(reference)/median(depth) of the same frame. online_scale: metres "
     "of the depth filtered over time, with the scale learnt from references strictly before the "
-    "frame. fusion: on blocks of the sensor's depth that were withheld from it. constant_floor: a "
-    "constant depth that never saw the picture, through the same protocol."
+    "frame. fusion: on blocks of the sensor's depth that were withheld from it; fusion.exact: with "
+    "all of it, against a synthetic recording's exact depth. constant_floor: a constant depth that "
+    "never saw the picture, through the same protocol."
 )
 INTERVALS = {
     "confidence": CONFIDENCE,
@@ -227,7 +228,7 @@ def _result(
         "uncertainty": tally.uncertainty.summary(),
         "scale": tally.scale.summary(),
         "temporal": tally.temporal.summary(),
-        "fusion": tally.fusion.summary(),
+        "fusion": tally.fusion_summary(),
         "health": tally.health.summary(),
         "segmentation": tally.segmentation.summary() if tally.labels.name == NYU13.name else None,
         **tally.regions.summary(),

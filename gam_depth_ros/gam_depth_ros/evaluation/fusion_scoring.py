@@ -1,4 +1,9 @@
-"""What fusion with the sensor would give, scored only where the sensor was withheld from it."""
+"""What fusion with the sensor would give, never scored on what the sensor itself showed it.
+
+On recordings errors are those of blocks that were withheld. What fusion makes of readings can only
+be scored where the truth is known apart from them: on synthetic recordings, whose sensor depth has
+a sensor's faults and whose exact depth is known.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,10 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_NETWORK
-from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, depth_errors
 from gam_depth_ros.core.sensor_fusion import SensorFusion
 from gam_depth_ros.core.uncertainty_metrics import coverage
-from gam_depth_ros.evaluation.frame_values import interval_ends
+from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 from gam_depth_ros.evaluation.withholding import withhold_blocks
 
@@ -21,6 +26,44 @@ BLOCK_SHARE_OF_WIDTH = 0.05
 WITHHELD_SHARE = 0.25
 SEED = 1
 MODES = ("network", "fill", "fuse")
+FIGURES = ("abs_rel", "rmse", "d1", "coverage_1sigma")
+GROUPS = ("readings", "holes")
+
+
+class _ModeErrors:
+    """Depth errors and coverage of each mode over frames, on pixels chosen by the caller."""
+
+    def __init__(self, names: tuple[str, ...] = MODES) -> None:
+        self.frames = 0
+        self._names = names
+        self._values = {name: FrameValues(shares=("d1", "coverage_1sigma")) for name in names}
+
+    def add(self, name: str, truth_m: Float, depth_m: Float, sigma_m: Float | None) -> None:
+        """Take in N pixels of one frame, all of them known."""
+        limited_m = np.clip(depth_m.astype(np.float64), MIN_DEPTH_M, MAX_DEPTH_M)
+        errors = depth_errors(truth_m.astype(np.float64), limited_m)
+        values = self._values[name]
+        for figure in FIGURES[:3]:
+            values.add(figure, float(getattr(errors, figure)))
+        if sigma_m is not None:
+            values.add("coverage_1sigma", coverage(depth_m - truth_m, sigma_m))
+
+    def summary(self) -> dict[str, Any]:
+        """Return each figure's mean over frames by mode, and the intervals of AbsRel."""
+        figures = {
+            figure: {
+                name: mean
+                for name in self._names
+                if (mean := self._values[name].mean(figure)) is not None
+            }
+            for figure in FIGURES
+        }
+        intervals = {
+            name: ends
+            for name in self._names
+            if (ends := self._values[name].interval("abs_rel")) is not None
+        }
+        return {**figures, "intervals": intervals, "frames": self.frames}
 
 
 class FusionScore:
@@ -36,8 +79,7 @@ class FusionScore:
 
     def __init__(self, config: FusionConfig) -> None:
         self._stages = {mode: SensorFusion(replace(config, mode=mode)) for mode in MODES}
-        self._abs_rel: dict[str, list[float]] = {mode: [] for mode in MODES}
-        self._covered: dict[str, list[float]] = {mode: [] for mode in MODES}
+        self._errors = _ModeErrors()
         self._sources = np.zeros(4, np.int64)
 
     def add(self, truth_m: Float, seen: Observation) -> None:
@@ -53,41 +95,74 @@ class FusionScore:
         if not scored.any():
             return
         shown = replace(reference, depth_m=kept_m)
+        self._errors.frames += 1
         for mode, stage in self._stages.items():
             fused = stage.update(
                 seen.sample.frame.stamp_ns, depth_m, sigma_m, shown, seen.sample.frame.rgb
             )
-            self._score(mode, truth_m[scored], fused.depth_m[scored], fused.sigma_m[scored])
+            self._errors.add(mode, truth_m[scored], fused.depth_m[scored], fused.sigma_m[scored])
             if mode == "fuse":
                 self._sources += _counts(fused.source)
 
-    def _score(self, mode: str, truth: Float, depth: Float, sigma: Float) -> None:
-        self._abs_rel[mode].append(float(np.mean(np.abs(depth - truth) / truth)))
-        self._covered[mode].append(coverage(depth - truth, sigma))
-
     def summary(self) -> dict[str, Any] | None:
         """Return the figures for the report, None without a scored frame."""
-        frames = len(self._abs_rel[MODES[0]])
-        if not frames:
+        if not self._errors.frames:
             return None
         total = max(1, int(self._sources.sum()))
         return {
             "withheld_share": WITHHELD_SHARE,
-            "abs_rel": {mode: float(np.mean(self._abs_rel[mode])) for mode in MODES},
-            "coverage_1sigma": {mode: float(np.mean(self._covered[mode])) for mode in MODES},
-            "intervals": {
-                mode: ends
-                for mode in MODES
-                if (ends := interval_ends(np.array(self._abs_rel[mode]))) is not None
-            },
+            **self._errors.summary(),
             "source_share": {
                 name: int(count) / total
                 for name, count in zip(
                     ("none", "sensor", "network", "fused"), self._sources, strict=True
                 )
             },
-            "frames": frames,
         }
+
+
+class ExactFusionScore:
+    """Each mode with all that the sensor shows, against the exact depth of a synthetic recording.
+
+    Pixels with a reading and holes are scored apart; ``sensor`` is the reading as it came.
+
+    Args:
+        config: The sensor's model and the gates; its mode is not used.
+    """
+
+    def __init__(self, config: FusionConfig) -> None:
+        self._stages = {mode: SensorFusion(replace(config, mode=mode)) for mode in MODES}
+        self._errors = {group: _ModeErrors(("sensor", *MODES)) for group in GROUPS}
+
+    def add(self, exact_m: Float, seen: Observation) -> None:
+        """Score one frame; without metres or without a sensor depth it counts nothing."""
+        depth_m, sigma_m = seen.metric_depth_m, seen.metric_sigma_m
+        frame = seen.sample.frame
+        if depth_m is None or sigma_m is None or frame.reference is None:
+            return
+        sensor_m = frame.reference.depth_m
+        if sensor_m.shape != exact_m.shape:
+            return
+        depth_m = np.clip(depth_m, MIN_DEPTH_M, MAX_DEPTH_M)
+        scored = (exact_m > 0) & np.isfinite(exact_m) & np.isfinite(depth_m)
+        read = (sensor_m > 0) & np.isfinite(sensor_m)
+        places = {"readings": scored & read, "holes": scored & ~read}
+        for group, where in places.items():
+            self._errors[group].frames += bool(where.any())
+        if places["readings"].any():
+            where = places["readings"]
+            self._errors["readings"].add("sensor", exact_m[where], sensor_m[where], None)
+        for mode, stage in self._stages.items():
+            fused = stage.update(frame.stamp_ns, depth_m, sigma_m, frame.reference, frame.rgb)
+            for group, where in places.items():
+                if where.any():
+                    pair = fused.depth_m[where], fused.sigma_m[where]
+                    self._errors[group].add(mode, exact_m[where], *pair)
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return the figures for the report by group, None without a scored frame."""
+        found = {name: errors.summary() for name, errors in self._errors.items() if errors.frames}
+        return found or None
 
 
 def _counts(source: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.failures import FailureGallery, FrameScores
-from gam_depth_ros.evaluation.fusion_scoring import FusionScore
+from gam_depth_ros.evaluation.fusion_scoring import ExactFusionScore, FusionScore
 from gam_depth_ros.evaluation.gallery import Gallery
 from gam_depth_ros.evaluation.health_scoring import HealthScore
 from gam_depth_ros.evaluation.observation import Dropped, Event, Observation, fitting_reference
@@ -49,6 +49,7 @@ class Tally:
         self.regions = RegionScore(self.labels)
         self.temporal = TemporalScore(self.config.temporal)
         self.fusion = FusionScore(self.config.fusion)
+        self.exact_fusion = ExactFusionScore(self.config.fusion)
         self.counts = dict.fromkeys(("in", "evaluated", "dropped", "failed", "without_truth"), 0)
         self.exact_frames = 0
         self.scale_source = ""
@@ -92,6 +93,7 @@ class Tally:
             and sample.exact_depth_m.shape == sample.frame.rgb.shape[:2]
         ):
             self.exact.add(sample.exact_depth_m, seen)
+            self.exact_fusion.add(sample.exact_depth_m, seen)
             self.exact_frames += 1
         truth, predicted = sample.labels, seen.labels
         if truth is not None and predicted is not None and truth.shape == predicted.shape:
@@ -111,6 +113,11 @@ class Tally:
         row["scale"] = number_or_none(seen.scale)
         row["latency_ms"] = number_or_none(seen.latency_ms)
         self.series.append(row)
+
+    def fusion_summary(self) -> dict[str, Any] | None:
+        """Return the figures of the fusion, with those against exact depth where that is known."""
+        found, exact = self.fusion.summary(), self.exact_fusion.summary()
+        return found if found is None or exact is None else {**found, "exact": exact}
 
     def _add_stages(self, seen: Observation, row: dict[str, Any]) -> None:
         """Score what needs no truth: scale states, time, health."""

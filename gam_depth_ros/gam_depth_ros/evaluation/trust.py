@@ -94,10 +94,18 @@ def _fusion(found: Report | None) -> list[Row]:
         return []
     note = f"AbsRel on the {_share(found['withheld_share'])} withheld from the sensor"
     titles = {"network": "prediction alone", "fill": "holes filled", "fuse": "fused"}
-    return [
+    rows = [
         _row("Fusion", titles[mode], number(value), note)
         for mode, value in found["abs_rel"].items()
     ]
+    for group, figures in found.get("exact", {}).items():
+        values = ", ".join(
+            f"{titles.get(mode, mode)} {number(value)}"
+            for mode, value in figures["abs_rel"].items()
+        )
+        note = "AbsRel against exact depth; the sensor shows all that it has"
+        rows.append(_row("Fusion", f"{group}, exact truth", values, note))
+    return rows
 
 
 def _health(found: Report | None) -> list[Row]:
