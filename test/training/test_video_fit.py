@@ -20,7 +20,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from gam_depth_training import checkpoints
+from gam_depth_training import checkpoints, video_fit
+from gam_depth_training.callbacks import freeze_statistics
 from gam_depth_training.checkpoints import LAST, AtomicCheckpointIO
 from gam_depth_training.recipe_file import load_recipe
 from gam_depth_training.release import load_network
@@ -163,6 +164,25 @@ def test_a_finetuned_stem_and_its_statistics_stay_and_the_rest_moves(folder):
     assert {"encoder.layer1.0.conv1.weight", "depth_decoder.before.0.conv.weight"} <= moved
     # The rooms have truth for what recordings without labels say nothing of.
     assert {"sigma_head.conv.weight", "semantic_head.conv.weight"} <= moved
+
+
+def test_statistics_shared_by_several_gpus_freeze_too():
+    plain = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    for module in (plain, torch.nn.SyncBatchNorm.convert_sync_batchnorm(plain)):
+        module.train()
+        freeze_statistics(module)
+        assert not module[1].training
+        assert module[0].training
+
+
+@pytest.mark.parametrize(("found", "accelerator"), [(False, "auto"), (False, "cpu"), (True, "cpu")])
+def test_processes_on_cpus_do_not_share_statistics(folder, monkeypatch, found, accelerator):
+    wished: dict[str, Any] = {}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
+    monkeypatch.setattr(video_fit.lightning, "Trainer", lambda **settings: wished.update(settings))
+    several = options(devices=2, accelerator=accelerator)
+    video_fit._trainer(tiny_recipe(), torch.nn.Module(), 1, {}, folder, several, ())
+    assert wished["sync_batchnorm"] is False
 
 
 def _rooms() -> Any:

@@ -35,7 +35,8 @@ def freeze_stem(encoder: ResNetEncoder) -> None:
 def freeze_statistics(module: nn.Module) -> None:
     """Let every batch normalisation inside use its stored statistics and not change them."""
     for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
+        # On several GPUs Lightning has put the other kind in the place of each.
+        if isinstance(part, nn.BatchNorm2d | nn.SyncBatchNorm):
             part.eval()
 
 

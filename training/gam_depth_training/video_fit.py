@@ -203,7 +203,8 @@ def _trainer(
         num_nodes=options.num_nodes,
         # Which terms are on, and so which parameters learn, changes with the recipe and the epoch.
         strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
-        sync_batchnorm=several and options.accelerator != "cpu",
+        # There is none for a CPU, which "auto" may mean too.
+        sync_batchnorm=several and options.accelerator != "cpu" and torch.cuda.is_available(),
         use_distributed_sampler=False,
         precision=recipe.precision,
         gradient_clip_val=recipe.gradient_clip or None,
