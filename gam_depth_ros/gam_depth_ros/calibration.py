@@ -31,7 +31,7 @@ class Calibration:
             return ""
         self.intrinsics = messages.to_intrinsics(info, self._rectified)
         self.message = info
-        if before is None:
+        if before is None or before == self.intrinsics:
             return ""
         return f"changed from {_brief(before)} to {_brief(self.intrinsics)}"
 

@@ -147,7 +147,14 @@ class Inputs:
     def _subscribe(self, row: Topic, callback: Callable[[Any], None]) -> Any:
         def arrived(message: Any) -> None:
             self._health.arrived(row.name)
-            callback(message)
+            try:
+                callback(message)
+            except Exception as error:
+                # The border to whoever publishes: what rclpy passes on would end the node.
+                line = f"{row.name}: unexpected error {error!r}; this message is not used"
+                self._health.note(line)
+                if (text := self._throttle.line(line)) is not None:
+                    log.exception(text)
 
         return self._node.create_subscription(
             INTERFACES[row.interface],

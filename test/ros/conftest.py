@@ -9,9 +9,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: the live graph is not tested")
 
+import rclpy
 import ros_harness
 from plain_pipeline import PLAIN_PARAMETERS
+from rclpy.parameter import Parameter
 from tiny_model import write_tiny_model
+
+from gam_depth_ros.node import GamDepthNode
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +51,18 @@ def start(graph: ros_harness.Graph, tiny_model: Path, tmp_path: Path) -> Iterato
     for process in running:
         process.stop()
         sys.stdout.write(process.log)  # pytest shows it where the test failed
+
+
+@pytest.fixture
+def node(ros_domain: Any, tiny_model: Path) -> Iterator[GamDepthNode]:
+    """The node in this process, unconfigured."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain.domain_id)
+    settings = {"model_path": str(tiny_model), "autostart": False, **PLAIN_PARAMETERS}
+    made = GamDepthNode(
+        context=context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()],
+    )
+    yield made
+    made.destroy_node()
+    rclpy.shutdown(context=context)

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 import pytest
-import rclpy
 from lifecycle_msgs.msg import Transition
 from plain_pipeline import PLAIN_PARAMETERS
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -16,27 +15,11 @@ from ros_harness import SECOND_NS, change_state, grey, image_message
 from sensor_msgs.msg import Image
 from tiny_model import write_tiny_model
 
-from gam_depth_ros.node import GamDepthNode
 from gam_depth_ros.parameters import specs
 from gam_depth_ros.perceiver import Perceiver
 
 DEPTH = "/gam_depth/depth/image"
 STARTED_WITH = {"model_path", "autostart", *PLAIN_PARAMETERS}  # what the fixture sets
-
-
-@pytest.fixture
-def node(ros_domain, tiny_model):
-    """The node in this process, unconfigured."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=ros_domain.domain_id)
-    settings = {"model_path": str(tiny_model), "autostart": False, **PLAIN_PARAMETERS}
-    made = GamDepthNode(
-        context=context,
-        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()],
-    )
-    yield made
-    made.destroy_node()
-    rclpy.shutdown(context=context)
 
 
 def state_of(node):
