@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import EngineError
@@ -14,6 +15,13 @@ from gam_depth_ros.shadow import compared
 Watcher = Callable[[Frame, Perception, PerceptionPipeline], None]
 
 
+@dataclass(eq=False)
+class _Hand:
+    """A frame in hand: a thread that was given up may let go of its own only."""
+
+    pipeline: PerceptionPipeline
+
+
 class Exchange:
     """Perceives with one pipeline until another is put in its place.
 
@@ -22,7 +30,8 @@ class Exchange:
 
     Args:
         pipeline: The first one.
-        on_change: Called with the pipeline of the next frame whenever that is another one.
+        on_change: Called with the pipeline of the next frame whenever that is another one; of two
+            changes at a time the last call tells of the one that stands.
     """
 
     def __init__(
@@ -30,7 +39,9 @@ class Exchange:
     ) -> None:
         self._on_change = on_change
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._current = pipeline
+        self._in_hand: _Hand | None = None
         self._former: PerceptionPipeline | None = None
         self._candidate: PerceptionPipeline | None = None
         self._watcher: Watcher | None = None
@@ -42,6 +53,11 @@ class Exchange:
         return self._current
 
     @property
+    def busy(self) -> bool:
+        """Whether a frame is in hand that was not given up."""
+        return self._in_hand is not None
+
+    @property
     def fault(self) -> str:
         """Why the last swap on probation was taken back; empty if it was not."""
         return self._fault
@@ -50,22 +66,36 @@ class Exchange:
         """Let a pipeline that is not in use yet follow settings and resets as the others do."""
         with self._lock:
             candidate.configure(self._current.config)
-            self._candidate = candidate
+            self._candidate, self._fault = candidate, ""
 
-    def swap(self, pipeline: PerceptionPipeline, *, probation: bool = False) -> None:
+    def swap(
+        self,
+        pipeline: PerceptionPipeline,
+        *,
+        probation: bool = False,
+        instead_of: PerceptionPipeline | None = None,
+    ) -> bool:
         """Perceive with this pipeline from the next frame on.
 
         Args:
             pipeline: The new one.
             probation: Keep the former one: it takes over again, with the very frame, at the first
                 frame that it can perceive and the new one cannot.
+            instead_of: The one it was made to replace: where another thread was quicker to replace
+                that, nothing is done. None: whichever is in use.
+
+        Returns:
+            Whether it was put in place.
         """
         with self._lock:
+            if instead_of is not None and instead_of is not self._current:
+                return False
             self._former = self._current if probation else None
             self._candidate = None if pipeline is self._candidate else self._candidate
             self._current = pipeline
             self._fault = "" if probation else self._fault
-        self._on_change(pipeline)
+        self._tell()
+        return True
 
     def roll_back(self, fault: str) -> None:
         """Take the last swap back, if it is on probation still."""
@@ -73,8 +103,17 @@ class Exchange:
             if self._former is None:
                 return
             self._current, self._former, self._fault = self._former, None, fault
-            restored = self._current
-        self._on_change(restored)
+        self._tell()
+
+    def interrupt(self) -> None:
+        """Make the inference of the frame in hand fail, if there is one."""
+        if (hand := self._in_hand) is not None:
+            hand.pipeline.engine.interrupt()
+
+    def abandon(self, fault: str) -> None:
+        """Give the frame in hand up, and with it a swap on probation."""
+        self.roll_back(fault)
+        self._in_hand = None
 
     def settle(self) -> None:
         """End comparison and probation: let go of every pipeline but the one in use."""
@@ -113,17 +152,31 @@ class Exchange:
         pipeline, watcher = self._current, self._watcher
         if watcher is not None:
             outputs = compared(outputs)
+        self._in_hand = hand = _Hand(pipeline)
         try:
-            perception = pipeline.process(frame, outputs)
+            perception = self._perceived(hand, frame, outputs)
+        finally:
+            if self._in_hand is hand:
+                self._in_hand = None
+        if watcher is not None:
+            watcher(frame, perception, hand.pipeline)
+        return perception, hand.pipeline
+
+    def _perceived(self, hand: _Hand, frame: Frame, outputs: Outputs) -> Perception:
+        try:
+            return hand.pipeline.process(frame, outputs)
         except (FrameError, EngineError) as error:
             former = self._former
-            if former is None or pipeline is not self._current:
+            if former is None or hand.pipeline is not self._current:
                 raise
-            perception, pipeline = former.process(frame, outputs), former
+            hand.pipeline = former
+            perception = former.process(frame, outputs)
             self.roll_back(str(error))
-        if watcher is not None:
-            watcher(frame, perception, pipeline)
-        return perception, pipeline
+            return perception
+
+    def _tell(self) -> None:
+        with self._telling:
+            self._on_change(self._current)
 
     def _all(self) -> list[PerceptionPipeline]:
         with self._lock:

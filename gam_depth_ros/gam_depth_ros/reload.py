@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gam_depth_ros.core.engine import EngineError
-from gam_depth_ros.core.frame import Frame, Perception
+from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline, load_pipeline
 from gam_depth_ros.core.setting import setting, validate
 from gam_depth_ros.exchange import Exchange
+from gam_depth_ros.mailbox import Mailbox, Seen
 from gam_depth_ros.shadow import (
     Comparison,
     Look,
@@ -30,8 +31,6 @@ from gam_depth_ros.shadow import (
 )
 
 log = logging.getLogger(__name__)
-
-Seen = tuple[Frame, Perception, PerceptionPipeline]
 
 
 @dataclass(frozen=True)
@@ -103,34 +102,6 @@ class ReloadError(RuntimeError):
     """The new model is not kept. The message is one line."""
 
 
-class Mailbox:
-    """Holds the newest frame with its perception until it is taken, or the box is closed."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._newest: Seen | None = None
-        self._closed = False
-
-    def put(self, frame: Frame, perception: Perception, by: PerceptionPipeline) -> None:
-        """Put a frame in the place of the one before."""
-        with self._changed:
-            self._newest = frame, perception, by
-            self._changed.notify_all()
-
-    def take(self, timeout_s: float) -> Seen | None:
-        """Return the newest frame, None if there is none in time or the box is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._newest or self._closed, timeout_s)
-            newest, self._newest = self._newest, None
-            return None if self._closed else newest
-
-    def close(self) -> None:
-        """End every wait."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 class ModelReload:
     """One reload, to be run once.
 
@@ -158,6 +129,7 @@ class ModelReload:
         self._tell = tell
         self._box = Mailbox()
         self._lock = threading.Lock()
+        self._candidate: PerceptionPipeline | None = None
         self._cancelled = ""
         self._swapped = False
         self._sha256 = ""
@@ -170,7 +142,10 @@ class ModelReload:
         """End it: before the swap the running model stays, after it the new one."""
         with self._lock:
             self._cancelled = reason
+            candidate = None if self._swapped else self._candidate
         self._box.close()
+        if candidate is not None:
+            candidate.engine.interrupt()  # it may hang on a frame of the comparison
 
     def run(self) -> ReloadResult:
         """Do it; blocks until it is over."""
@@ -199,7 +174,7 @@ class ModelReload:
             raise ReloadError("compare_only: got no shadow_frames, expected some to compare on")
         self._tell(f"loading {request.model_path}")
         pipeline = load_pipeline(request.model_path or None, exchange.current.config)
-        self._sha256 = pipeline.engine.sha256
+        self._candidate, self._sha256 = pipeline, pipeline.engine.sha256
         exchange.join(pipeline)
         if self._active:
             exchange.watch(self._box.put)
@@ -228,7 +203,7 @@ class ModelReload:
             try:
                 other = candidate.process(frame, wanted)
             except FrameError as error:
-                raise ReloadError(f"health: {error}") from error
+                raise ReloadError(self._cancelled or f"health: {error}") from error
             shadow.update(difference(perception, other, same_labels=alike))
             self._last, self._own_scale = perception, other.scale.known
         self._comparison = shadow.comparison()
@@ -259,12 +234,15 @@ class ModelReload:
         looks: list[Look] = []
         while len(looks) < frames:
             self._tell(f"on probation, {len(looks)} of {frames} frames")
+            ended = ""
             try:
                 _, perception, by = self._next("to watch")
             except ReloadError as error:
-                return f"probation ended after {len(looks)} of {frames} frames ({error})"
+                ended = str(error)
             if self._exchange.fault:
                 raise ReloadError(f"health: {self._exchange.fault}")
+            if ended:
+                return f"probation ended after {len(looks)} of {frames} frames ({ended})"
             if self._exchange.current is not pipeline:
                 return f"probation ended after {len(looks)} of {frames} frames (its input changed)"
             if by is pipeline:  # the former one may have had a frame in hand
@@ -289,6 +267,9 @@ class ModelReload:
 
     def _next(self, what: str) -> Seen:
         found = self._box.take(self._config.frame_wait_s)
+        # A frame that hangs is for the watchdog to end: it takes a model on probation back.
+        while found is None and self._hangs():
+            found = self._box.take(self._config.frame_wait_s)
         if self._cancelled:
             raise ReloadError(self._cancelled)
         if found is None:
@@ -297,3 +278,6 @@ class ModelReload:
                 "a subscriber to an output"
             )
         return found
+
+    def _hangs(self) -> bool:
+        return self._exchange.busy and not (self._exchange.fault or self._cancelled)

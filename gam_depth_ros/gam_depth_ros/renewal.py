@@ -57,9 +57,12 @@ class Renewal:
                 return False
             if pipeline.engine.sha256 != former.engine.sha256:
                 log.warning("new engine: %s is another file than it was", path)
-            self._exchange.swap(pipeline)
+            renewed = self._exchange.swap(pipeline, instead_of=former)
             self._watchdog.finished(ticket, time.monotonic_ns(), published=False)
             self._supervisor.recovered()
-            log.info("new engine: %s runs; the scale is learnt anew", path)
+            if renewed:
+                log.info("new engine: %s runs; the scale is learnt anew", path)
+            else:
+                log.info("new engine: not needed, another model was loaded meanwhile")
             return True
         return False

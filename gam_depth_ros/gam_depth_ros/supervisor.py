@@ -127,8 +127,9 @@ class Supervisor:
         except EngineError as error:
             self._leave_out(str(error))
             return
-        exchange.swap(self._checked)
-        log.info("input: %s; scale starts anew", self._checked.engine.info["input"])
+        # Not over another model that was loaded meanwhile: that is looked at in a second.
+        if exchange.swap(self._checked, instead_of=current):
+            log.info("input: %s; scale starts anew", self._checked.engine.info["input"])
 
     def _leave_out(self, why: str) -> None:
         before = self._ladder.state.left_out

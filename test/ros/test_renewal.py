@@ -10,13 +10,14 @@ from open_model import open_sides
 from plain_pipeline import plain_pipeline
 from tiny_model import write_tiny_model
 
-from gam_depth_ros import renewal
+from gam_depth_ros import renewal, smaller_input
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import Frame
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.core.request import Outputs
 from gam_depth_ros.exchange import Exchange
 from gam_depth_ros.health import Health
+from gam_depth_ros.ladder import LadderState
 from gam_depth_ros.parameters import NodeConfig, updated
 from gam_depth_ros.renewal import Renewal
 from gam_depth_ros.smaller_input import halved, is_halved, restored, why_not
@@ -113,6 +114,35 @@ def test_the_error_stays_from_the_replacement_until_the_new_engine_answers(excha
     thread.join(20)
     supervisor.look()
     assert health.snapshot().faults.hung == ""
+
+
+def test_a_model_that_was_loaded_meanwhile_is_not_replaced_by_the_former(
+    exchange, supervisor, model, monkeypatch
+):
+    other = plain_pipeline(model)
+
+    def load(path, config):
+        exchange.swap(other)
+        return load_pipeline(path, config)
+
+    monkeypatch.setattr(renewal, "load_pipeline", load)
+    assert Renewal(exchange, supervisor).run()
+    assert exchange.current is other
+
+
+def test_the_ladder_does_not_put_the_former_model_back(model, monkeypatch):
+    exchange = Exchange(plain_pipeline(open_sides(model)), lambda _: None)
+    config = updated(NodeConfig(), {"ladder.enabled": True, "ladder.rungs": ["smaller_input"]})
+    supervisor, other = Supervisor(config, Health()), plain_pipeline(open_sides(model))
+    monkeypatch.setattr(supervisor._ladder, "_state", LadderState(taken=("smaller_input",)))
+
+    def halve(pipeline):
+        exchange.swap(other)  # by a reload, in its own thread
+        return halved(pipeline)
+
+    monkeypatch.setattr(smaller_input, "halved", halve)
+    supervisor.fit_input(exchange)
+    assert exchange.current is other
 
 
 def test_at_half_its_input_a_pipeline_still_answers_at_the_pictures_size(model):
