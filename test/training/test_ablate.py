@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gam_depth_training.ablate import METRICS, RESULT, TABLES, Row, ablate, table_recipes
+from gam_depth_training.ablate import (
+    METRICS,
+    RESULT,
+    TABLES,
+    Row,
+    ablate,
+    run_folder,
+    table_recipes,
+)
 from gam_depth_training.recipe import Recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "config" / "training"
@@ -70,3 +78,14 @@ def test_a_finished_run_is_not_repeated_and_one_of_other_steps_is_refused(tmp_pa
     assert again[0].runs[0] == first[0].runs[0]
     with pytest.raises(ValueError, match="scores of another recipe"):
         ablate(rows, [1], 50, tmp_path, draws)
+
+
+def test_a_run_stopped_before_its_scores_were_noted_is_asked_again(tmp_path):
+    rows = table_recipes("v", RECIPES)[:1]
+    scores = run_folder(tmp_path, rows[0][0], 1) / "scores.json"
+    scores.parent.mkdir(parents=True)
+    scores.write_text(json.dumps({"frames": 3, "abs_rel": 0.5}))  # as `fit` leaves them
+    draws = Draws()
+    (row,) = ablate(rows, [1], 40, tmp_path, draws)
+    assert len(draws.recipes) == 1
+    assert row.mean("abs_rel") == pytest.approx(0.11)

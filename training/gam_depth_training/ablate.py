@@ -164,11 +164,12 @@ def run_folder(out: Path, name: str, seed: int) -> Path:
 
 def _run_once(recipe: Recipe, folder: Path, train: Train) -> Mapping[str, float]:
     path = folder / _SCORES
-    if path.exists():
-        stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    # Without a digest they are what `fit` writes: the run was stopped right after, and is not done.
+    if "digest" in stored:
         if stored["digest"] == recipe.digest():
-            scores: Mapping[str, float] = stored["scores"]
-            return scores
+            known: Mapping[str, float] = stored["scores"]
+            return known
         raise ValueError(
             f"{path}: got the scores of another recipe ({stored['digest']}), expected "
             f"{recipe.digest()}; give another --out"
