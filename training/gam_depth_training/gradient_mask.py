@@ -31,7 +31,8 @@ def gradient_magnitude(
     """Sobel magnitude of a smoothed grey picture on the 0–255 scale (paper eq. 5).
 
     Grey, 5×5 binomial blur, 3×3 Sobel in x and y without normalisation, borders mirrored about
-    their pixel: a step of A grey levels gives about 2.5·A.
+    their pixel: a step of A grey levels gives about 2.5·A. The paper names the Sobel filter alone;
+    blur, scale and borders are its code's, on which the constants of eq. 6 depend.
 
     Args:
         rgb_uint8: H×W×3 uint8 at the size of the loss.

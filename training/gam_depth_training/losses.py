@@ -97,9 +97,10 @@ def laplace_nll(residual: Tensor, log_b: Tensor, mask: Tensor) -> Tensor:
 
 
 def semantic_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """Cross-entropy of B×C×H×W scores (before softmax) with B×H×W int64 labels.
+    """Cross-entropy of B×C×H×W scores (before softmax) with B×H×W int64 labels; a scalar.
 
-    Pixels labelled ``ignore_index`` do not count; a batch of only those gives 0, not NaN.
+    Paper eq. 7, where prediction and proxy label stand in each other's place: taken as its code
+    has them. Pixels labelled ``ignore_index`` do not count; a batch of only those gives 0, not NaN.
     """
     total = functional.cross_entropy(logits, labels, ignore_index=ignore_index, reduction="sum")
     return total / (labels != ignore_index).sum().clamp(min=1)

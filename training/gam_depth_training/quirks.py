@@ -9,7 +9,11 @@ from dataclasses import dataclass, fields
 class OfficialQuirks:
     """Each known quirk of the official code (commit b5404f1) as a switch; all off by default.
 
-    Off means what the paper says or, where it is silent, what is mathematically right.
+    Off means what the paper says or, where it is silent, what is mathematically right. What is no
+    switch: ties of the identity minimum, which the code breaks by noise of 1e-5, go to the
+    identity, so that a run can be repeated; the float64 magnitude does not make the loss float64;
+    crops, flips and resizes keep pixel centres (see frame_geometry); and ScanNet is scored with the
+    network that was trained, where the code's script doubles features bilinearly, not by nearest.
 
     Attributes:
         batch_broadcasting: The B×H×W minimum times the B×1×H×W mask gives B×B×H×W: every
