@@ -90,7 +90,7 @@ class NodeProcess:
         """The log lines that contain a text."""
         return [line for line in self.log.splitlines() if text in line]
 
-    def wait_for_line(self, text: str, timeout_s: float = 20.0) -> str:
+    def wait_for_line(self, text: str, timeout_s: float = 60.0) -> str:
         """Return the first log line with a text; fails with the log if it does not come."""
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
@@ -103,7 +103,7 @@ class NodeProcess:
             return found[0]
         raise AssertionError(f"no line with '{text}' in the log:\n{self.log}")
 
-    def stop(self, number: int = signal.SIGINT, timeout_s: float = 10.0) -> int:
+    def stop(self, number: int = signal.SIGINT, timeout_s: float = 30.0) -> int:
         """Send a signal and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -162,20 +162,20 @@ class Graph:
         while (left_s := end_s - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=min(0.02, left_s))
 
-    def spin_until(self, met: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
+    def spin_until(self, met: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
         """Take messages in until a condition holds."""
         end_s = time.monotonic() + timeout_s
         while not met():
             assert time.monotonic() < end_s, f"waited {timeout_s} s in vain for: {what}"
             self._executor.spin_once(timeout_sec=0.02)
 
-    def next(self, topic: str, timeout_s: float = 10.0) -> Any:
+    def next(self, topic: str, timeout_s: float = 30.0) -> Any:
         """Return the oldest message on a topic that was not yet returned."""
         inbox = self.received[topic]
         self.spin_until(lambda: inbox, f"a message on {topic}", timeout_s)
         return inbox.pop(0)
 
-    def call(self, interface: Any, service: str, request: Any, timeout_s: float = 15.0) -> Any:
+    def call(self, interface: Any, service: str, request: Any, timeout_s: float = 30.0) -> Any:
         """Call a service and return its response."""
         client = self.node.create_client(interface, service)
         self.spin_until(client.service_is_ready, f"service {service}")
@@ -190,7 +190,7 @@ class Graph:
         self.spin(0.2)
 
     def diagnostics_after(
-        self, met: Callable[[dict[str, str]], bool], what: str, timeout_s: float = 10.0
+        self, met: Callable[[dict[str, str]], bool], what: str, timeout_s: float = 30.0
     ) -> dict[str, str]:
         """Return the first diagnostics that meet a condition, as a dictionary."""
         found: dict[str, str] = {}

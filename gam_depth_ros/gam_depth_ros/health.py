@@ -22,8 +22,8 @@ WINDOW_FRAMES = 300
 RATE_WINDOW_S = 5.0
 NOTES_KEPT = 5
 # Why an image was given up before its turn.
-NEWER, RATE, STOPPED = "newer image", "ladder", "deactivated"
-DROP_REASONS = (NEWER, RATE, STOPPED)
+NEWER, RATE, OVERTAKEN, STOPPED = "newer image", "ladder", "late stamp", "deactivated"
+DROP_REASONS = (NEWER, RATE, OVERTAKEN, STOPPED)
 
 
 class Health:
@@ -38,7 +38,7 @@ class Health:
         self._lock = threading.Lock()
         self.model = ModelFacts()
         # One line each, empty while all is well; whoever finds a fault writes it here.
-        self.problem = self.transport_warning = self.qos = ""
+        self.problem = self.transport_warning = self.qos = self.namesake = ""
         self.waiting_for = ""
         self.given_up: tuple[str, ...] = ()
         self.reload = ""
@@ -173,6 +173,7 @@ class Health:
             log=self.log_problem,
             transport=self.transport_warning,
             qos=self.qos,
+            namesake=self.namesake,
         )
 
     def _begin_interval(self) -> None:

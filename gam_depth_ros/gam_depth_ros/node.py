@@ -102,8 +102,8 @@ class GamDepthNode(LifecycleNode):
         try:
             qos.check(self)
             pipeline = load_pipeline(config.model_path or None, config.pipeline)
-        except (ValueError, OSError, EngineError) as error:
-            self._health.problem = " ".join(str(error).split())
+        except (ValueError, OSError, EngineError, MemoryError) as error:
+            self._health.problem = " ".join(str(error).split()) or type(error).__name__
             log.error("configure: %s", self._health.problem)
             return TransitionCallbackReturn.FAILURE
         self._health.problem = ""
@@ -211,6 +211,9 @@ class GamDepthNode(LifecycleNode):
         for line in unheard:
             if (text := self._once.line(line)) is not None:
                 log.warning("nothing arrives: %s", text)
+        self._health.namesake = qos.namesake(self)
+        if self._health.namesake and (text := self._once.line(self._health.namesake)) is not None:
+            log.warning(text)
         snapshot, now = self._health.snapshot(), self.get_clock().now()
         self._diagnostics.publish(
             diagnostics.diagnostic_array(snapshot, self.get_name(), now.to_msg())

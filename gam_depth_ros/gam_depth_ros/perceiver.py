@@ -20,13 +20,14 @@ from gam_depth_ros.core.image_codec import ImageError
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
 from gam_depth_ros.exchange import Exchange
-from gam_depth_ros.health import Health
+from gam_depth_ros.health import OVERTAKEN, Health
 from gam_depth_ros.inputs import Inputs
 from gam_depth_ros.ladder import CLOUD_OFF
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.parameters import NodeConfig
 from gam_depth_ros.renewal import Renewal
 from gam_depth_ros.snapshot import ModelFacts, Snapshot, model_facts
+from gam_depth_ros.stamp_order import BACK, LATE, StampOrder
 from gam_depth_ros.supervisor import Supervisor
 from gam_depth_ros.watchdog import INTERRUPT, REPLACE
 from gam_depth_ros.worker import Intake, Job, Worker
@@ -58,12 +59,13 @@ class Perceiver:
         self._config = config
         self._health = health
         self._throttle = throttle
-        self._last_stamp_ns = 0
+        self._order = StampOrder()
         self._outputs = outputs.Publishers(node)
         self._inputs: Inputs | None = None
         self._intake: Intake | None = None
         self._worker: Worker | None = None
         self._renewal: Renewal | None = None
+        self._left_hanging = False
         self._supervisor = Supervisor(config, health)
         health.model = model_facts(pipeline.engine)
 
@@ -78,7 +80,7 @@ class Perceiver:
         self._health.restart()
         self._supervisor.restart()
         self.exchange.reset()
-        self._last_stamp_ns = 0
+        self._order = StampOrder()
         slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
         self._intake = Intake(slop_s, wait_s, self._health.dropped)
         self._inputs = Inputs(
@@ -89,7 +91,8 @@ class Perceiver:
             lambda: bool(self._outputs.wanted()),
             config,
         )
-        self._worker = Worker(self._intake, self._process, self._health.failed)
+        self._begin(renew=self._left_hanging)
+        self._left_hanging = False
         self._take_over(self.exchange.current)
 
     def stop(self) -> None:
@@ -99,7 +102,10 @@ class Perceiver:
             self._renewal = None
         # The worker first: it uses the inputs until its last frame is done.
         if self._worker is not None:
-            self._worker.stop()
+            if not self._worker.stop():
+                # Its thread may use the pipeline still: the next activation takes another one.
+                self._left_hanging = True
+                self.exchange.abandon("the inference hung")
             self._worker = self._intake = None
             self._supervisor.restart()  # a frame that hangs still is given up
         if self._inputs is not None:
@@ -134,17 +140,15 @@ class Perceiver:
         self._supervisor.stale(self._inputs.silence(self._config.watchdog.stale_s))
         action = self._supervisor.look()
         if action == INTERRUPT:
-            self.exchange.current.engine.interrupt()
+            self.exchange.interrupt()
         elif action == REPLACE:
-            self._health.failed()
+            if self._renewal is None or self._renewal.over:  # else no frame was in hand
+                self._health.failed()
             self._health.replaced()
             self._worker.abandon()
             # On probation, the model before it is the one to be made anew.
-            self.exchange.roll_back("the inference hung")
-            self._renewal = Renewal(self.exchange, self._supervisor)
-            self._worker = Worker(
-                self._intake, self._process, self._health.failed, self._renewal.run
-            )
+            self.exchange.abandon("the inference hung")
+            self._begin(renew=True)
 
     def report(self, snapshot: Snapshot, now_ns: int) -> None:
         """Give up what the ladder says; publish ``~/status``, if anybody listens."""
@@ -158,6 +162,13 @@ class Perceiver:
         if self._outputs.wants(topics.STATUS):
             head = messages.to_header(now_ns, "")
             self._outputs.publish(topics.STATUS, diagnostics.to_status(snapshot, head))
+
+    def _begin(self, renew: bool) -> None:
+        """Start a worker, with a new engine if that of the one before hangs."""
+        assert self._intake is not None
+        self._renewal = Renewal(self.exchange, self._supervisor) if renew else None
+        prepare = self._renewal.run if self._renewal else lambda: True
+        self._worker = Worker(self._intake, self._process, self._health.failed, prepare)
 
     def _take_over(self, pipeline: PerceptionPipeline) -> None:
         """Tell whose frames the next ones are: in diagnostics, and what their labels mean."""
@@ -191,12 +202,13 @@ class Perceiver:
             frame = inputs.frame(job)
             watch.lap("decode")
             wanted = self._outputs.wanted(calibrated=frame.intrinsics is not None)
-            self._notice_loop(job.stamp_ns)
+            if not self._in_order(job.stamp_ns, inputs):
+                return False
             perception, pipeline = self.exchange.process(frame, outputs.needed(wanted))
-        except (ImageError, FrameError, EngineError) as error:
+        except (ImageError, FrameError, EngineError, MemoryError) as error:
             if holds():
                 self._health.failed()
-                inputs.say(f"{error}; frame lost")
+                inputs.say(f"{str(error) or type(error).__name__}; frame lost")
             return False
         if not holds():
             log.warning("frame at %d ns: its answer came after it was given up", job.stamp_ns)
@@ -213,16 +225,22 @@ class Perceiver:
         self._health.published({**watch.laps, **perception.stage_ms, **latency})
         return True
 
-    def _notice_loop(self, stamp_ns: int) -> None:
-        if stamp_ns < self._last_stamp_ns:
+    def _in_order(self, stamp_ns: int, inputs: Inputs) -> bool:
+        """Forget what was learnt where stamps go back; returns whether the image is not late."""
+        newest_ns = self._order.newest_ns
+        found = self._order.judge(stamp_ns)
+        if found == LATE:
+            self._health.dropped(OVERTAKEN)
+            inputs.say(f"image: got stamp {stamp_ns} ns after {newest_ns} ns, expected later ones")
+        elif found == BACK:
             log.warning(
                 "image: got stamp %d ns after %d ns, expected later ones (did a bag loop?); the "
                 "scale is learnt anew",
                 stamp_ns,
-                self._last_stamp_ns,
+                newest_ns,
             )
             self.exchange.reset()
-        self._last_stamp_ns = stamp_ns
+        return found != LATE
 
     def _result(
         self, perception: Perception, frame: Frame, inputs: Inputs, labels: LabelSet

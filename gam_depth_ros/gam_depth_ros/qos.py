@@ -121,6 +121,19 @@ def unheard(node: Any) -> list[str]:
     return lines
 
 
+def namesake(node: Any) -> str:
+    """Say that other nodes have this node's name; empty where none has."""
+    mine = (node.get_name(), node.get_namespace())
+    count = node.get_node_names_and_namespaces().count(mine)
+    if count < 2:
+        return ""
+    return (
+        f"{count} nodes are called {node.get_fully_qualified_name()}, expected one: services and "
+        "parameters reach any of them; give one another name or namespace (one that was killed "
+        "is forgotten within half a minute)"
+    )
+
+
 def _endpoint(info: Any) -> Endpoint:
     return Endpoint(
         _node_name(info.node_namespace, info.node_name),

@@ -84,6 +84,7 @@ class Faults:
         log: The performance log cannot be written.
         transport: Images are likely lost on their way.
         qos: Somebody offers or asks for a quality of service that does not fit ours.
+        namesake: Another node has our name.
     """
 
     problem: str = ""
@@ -94,6 +95,7 @@ class Faults:
     log: str = ""
     transport: str = ""
     qos: str = ""
+    namesake: str = ""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -103,7 +105,8 @@ class Faults:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those that it works with."""
-        return tuple(filter(None, (self.slow, self.degraded, self.log, self.transport, self.qos)))
+        graph = (self.transport, self.qos, self.namesake)
+        return tuple(filter(None, (self.slow, self.degraded, self.log, *graph)))
 
 
 @dataclass(frozen=True)
