@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gam_depth_ros.core.frame import FrameQuality, ScaleState
-from gam_depth_ros.health import NEWER, RATE, STOPPED, Health
+from gam_depth_ros.health import NEWER, OVERTAKEN, RATE, STOPPED, Health
 from gam_depth_ros.performance_record import record
 from gam_depth_ros.snapshot import ERROR, OK, STALE, WARN
 
@@ -56,12 +56,12 @@ def test_an_interval_holds_what_happened_since_the_last_snapshot(health, clock):
 
 
 def test_drops_are_counted_by_reason_and_their_sum_is_what_was_dropped(health):
-    for reason, count in ((NEWER, 3), (RATE, 2), (STOPPED, 1)):
+    for reason, count in ((NEWER, 3), (RATE, 2), (OVERTAKEN, 4), (STOPPED, 1)):
         for _ in range(count):
             health.dropped(reason)
     seen = health.snapshot()
-    assert seen.dropped == {NEWER: 3, RATE: 2, STOPPED: 1}
-    assert seen.frames_dropped == 6
+    assert seen.dropped == {NEWER: 3, RATE: 2, OVERTAKEN: 4, STOPPED: 1}
+    assert seen.frames_dropped == 10
 
 
 def test_an_inputs_age_counts_from_its_last_message(health, clock):
