@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from rclpy.lifecycle import TransitionCallbackReturn
 
 LIBRARY = "gam_depth_ros"
+# Lines quote what others publish: without a limit their kinds would add up for ever.
+KINDS_KEPT = 256
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -47,14 +50,18 @@ def attach(logger: Any) -> RosHandler:
 
 
 def detach(handler: RosHandler) -> None:
-    """Stop forwarding."""
-    logging.getLogger(LIBRARY).removeHandler(handler)
+    """Stop forwarding; after the last one the library's log is as Python made it."""
+    library = logging.getLogger(LIBRARY)
+    library.removeHandler(handler)
+    if not any(isinstance(other, RosHandler) for other in library.handlers):
+        library.setLevel(logging.NOTSET)
+        library.propagate = True
 
 
 class Throttle:
     """Lets the first line of a kind through and its repeats only once in a while.
 
-    Lines that differ in their numbers only are of one kind.
+    Lines that differ in their numbers only are of one kind. Any thread may ask.
 
     Args:
         period_s: Shortest time between two lines of one kind, seconds; inf: once.
@@ -64,17 +71,21 @@ class Throttle:
     def __init__(self, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._period_s = period_s
         self._clock = clock
+        self._lock = threading.Lock()
         self._said: dict[str, tuple[float, int]] = {}
 
     def line(self, text: str) -> str | None:
         """Return the line to log now, with the number of repeats withheld; None if too soon."""
-        now_s = self._clock()
         kind = _NUMBER.sub("#", text)
-        at_s, withheld = self._said.get(kind, (float("-inf"), 0))
-        if now_s - at_s < self._period_s:
-            self._said[kind] = (at_s, withheld + 1)
-            return None
-        self._said[kind] = (now_s, 0)
+        with self._lock:
+            now_s = self._clock()
+            at_s, withheld = self._said.pop(kind, (float("-inf"), 0))
+            if now_s - at_s < self._period_s:
+                self._said[kind] = (at_s, withheld + 1)
+                return None
+            while len(self._said) >= KINDS_KEPT:  # what was not heard for longest
+                self._said.pop(next(iter(self._said)))
+            self._said[kind] = (now_s, 0)
         return f"{text} ({withheld} more of these)" if withheld else text
 
 

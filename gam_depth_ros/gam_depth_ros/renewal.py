@@ -34,6 +34,7 @@ class Renewal:
         self._supervisor = supervisor
         self._watchdog = supervisor.watchdog
         self._stopped = threading.Event()
+        self.over = False  # whether frames are perceived again
 
     def stop(self) -> None:
         """Make no further attempt."""
@@ -60,6 +61,7 @@ class Renewal:
             renewed = self._exchange.swap(pipeline, instead_of=former)
             self._watchdog.finished(ticket, time.monotonic_ns(), published=False)
             self._supervisor.recovered()
+            self.over = True
             if renewed:
                 log.info("new engine: %s runs; the scale is learnt anew", path)
             else:

@@ -169,22 +169,27 @@ class Worker:
         """Let the thread take no further job: Python cannot end one that hangs."""
         self._abandoned = True
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Close the intake and wait for the job in hand."""
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Close the intake and wait for the job in hand; returns whether it ended."""
         self._intake.close()
         self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            self.abandon()
-            log.error(
-                "worker: got no end of the frame in hand within %.0f s, expected one; the "
-                "inference hangs",
-                timeout_s,
-            )
+        if not self._thread.is_alive():
+            return True
+        self.abandon()
+        log.error(
+            "worker: got no end of what it does within %.0f s, expected one; it is given up",
+            timeout_s,
+        )
+        return False
 
     def _run(self) -> None:
-        if not self._prepare():
+        try:
+            begins = self._prepare()
+        except Exception:
+            # The border of the thread: the watchdog finds that it does not come to an end.
+            log.exception("worker: unexpected error before its first frame")
             return
-        while not self._abandoned and (job := self._intake.take()) is not None:
+        while begins and not self._abandoned and (job := self._intake.take()) is not None:
             self._handle_safely(job)
 
     def _handle_safely(self, job: Job) -> None:

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from hanging_pipeline import hanging_pipeline
 from plain_pipeline import plain_pipeline
 from tiny_model import write_tiny_model
 
@@ -18,34 +19,9 @@ PICTURE = np.full((48, 64, 3), 102, np.uint8)
 OUT = Outputs.none()
 
 
-class Hanging:
-    """An engine that answers when it is let go, and remembers interrupts."""
-
-    def __init__(self, engine):
-        self._engine = engine
-        self.begun, self.release, self.interrupted = (threading.Event() for _ in range(3))
-
-    def __getattr__(self, name):
-        return getattr(self._engine, name)
-
-    def run(self, batch):
-        self.begun.set()
-        assert self.release.wait(20.0)
-        return self._engine.run(batch)
-
-    def interrupt(self):
-        self.interrupted.set()
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny.onnx")
-
-
-def hanging_pipeline(model):
-    pipeline = plain_pipeline(model)
-    pipeline._engine = Hanging(pipeline.engine)
-    return pipeline
 
 
 def frame(second):
