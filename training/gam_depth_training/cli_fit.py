@@ -34,6 +34,9 @@ ValidationData = Annotated[
 ValidationSplit = Annotated[
     Path | None, typer.Option(help="Split list of a public data set's validation part.")
 ]
+ValidationDataset = Annotated[
+    str | None, typer.Option(help="Data set of --validation; default: that of --data.")
+]
 PreparedFolder = Annotated[Path | None, typer.Option(help="Folder written by `prepare`.")]
 Changes = Annotated[
     list[str] | None,
@@ -61,6 +64,7 @@ def fit(
     dataset: Dataset = "sequences",
     split: Split = None,
     validation: ValidationData = None,
+    validation_dataset: ValidationDataset = None,
     validation_split: ValidationSplit = None,
     prepared: PreparedFolder = None,
     start: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
@@ -90,7 +94,7 @@ def fit(
         result = _fit_recipe(
             recipe,
             Source(tuple(data or ()), dataset, split),
-            Source(tuple(validation), dataset, validation_split) if validation else None,
+            _held_out(validation, validation_dataset or dataset, validation_split),
             prepared,
             shards,
             out,
@@ -119,6 +123,12 @@ def _fit_supervised(
             "--shards FOLDER`"
         )
     return run(load_config(config), shards, out, progress, teacher, start)
+
+
+def _held_out(paths: list[Path] | None, dataset: str, split: Path | None) -> Source | None:
+    from gam_depth_training.video_data import Source
+
+    return Source(tuple(paths), dataset, split) if paths else None
 
 
 def _files(**files: Path | None) -> list[str]:
@@ -210,12 +220,13 @@ def ablate(
     out: Annotated[Path, typer.Option(help="Folder for the runs and the table.")],
     data: Annotated[list[Path], typer.Option(help="As for `fit`.")],
     validation: Annotated[list[Path], typer.Option(help="As for `fit`.")],
-    table: Annotated[str, typer.Option(help="iv, v, options or methods.")] = "iv",
+    table: Annotated[str, typer.Option(help="iv, v, options, frames or methods.")] = "iv",
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of every run.")] = 1000,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 3,
     recipes: Annotated[Path, typer.Option(help="Folder of the recipes.")] = RECIPES,
     dataset: Dataset = "sequences",
     split: Split = None,
+    validation_dataset: ValidationDataset = None,
     validation_split: ValidationSplit = None,
     prepared: PreparedFolder = None,
     start: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
@@ -234,7 +245,7 @@ def ablate(
     try:
         rows = ablation.table_recipes(table, recipes, [*(changes or ()), *_files(start=start)])
         source = Source(tuple(data), dataset, split)
-        held_out = Source(tuple(validation), dataset, validation_split)
+        held_out = Source(tuple(validation), validation_dataset or dataset, validation_split)
         options = RunOptions(accelerator=accelerator, workers=workers, progress=progress)
 
         def train(recipe: Recipe, folder: Path) -> Mapping[str, float]:

@@ -80,7 +80,8 @@ class Source:
         """
         if self.kind == "nyuv2":
             raise ValueError(
-                "data set nyuv2: got raw recordings, expected the labelled set for validation; use "
+                "data set nyuv2: got raw recordings, whose depth is not registered, expected "
+                "another data set for validation; give --validation-dataset, and test afterwards by "
                 "`gam-depth-train validate --nyuv2 nyu_depth_v2_labeled.mat`"
             )
         return ReferenceFrames(self.clips((0,)), _RULES.get(self.kind, DEFAULT_RULES))
