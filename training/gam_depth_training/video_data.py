@@ -81,8 +81,8 @@ class Source:
         if self.kind == "nyuv2":
             raise ValueError(
                 "data set nyuv2: got raw recordings, whose depth is not registered, expected "
-                "another data set for validation; give --validation-dataset, and test afterwards by "
-                "`gam-depth-train validate --nyuv2 nyu_depth_v2_labeled.mat`"
+                "another data set for validation; give --validation-dataset, and test afterwards "
+                "by `gam-depth-train validate --nyuv2 nyu_depth_v2_labeled.mat`"
             )
         return ReferenceFrames(self.clips((0,)), _RULES.get(self.kind, DEFAULT_RULES))
 
