@@ -16,6 +16,15 @@ PoseEncoder = Literal["own", "shared"]
 Method = Literal["self_supervised", "self_teaching"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+# Settings of a recipe that may not be negative. A NaN is refused too.
+_FROM_ZERO = (
+    "gamma",
+    "gradient_clip",
+    "encoder_rate_factor",
+    "pose_rate_factor",
+    "pose_first_steps",
+    "guard",
+)
 
 
 @dataclass(frozen=True)
@@ -151,7 +160,10 @@ class Recipe:
         for name in ("batch_size", "epochs", "max_steps", "learning_rate", "validate_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ValueError(f"got {name} {getattr(self, name)}, expected more than 0")
+                raise ValueError(f"got {name} {value}, expected more than 0")
+        for name in _FROM_ZERO:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"got {name} {getattr(self, name)}, expected 0 or more")
 
     def _check_teaching(self) -> None:
         terms = self.objective
