@@ -7,7 +7,7 @@ evaluation): per image, scale by the ratio of medians, clip the prediction, aver
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ Floats = npt.NDArray[Any]
 MIN_DEPTH_M = 0.1
 MAX_DEPTH_M = 10.0
 _ACCURACY_BASE = 1.25
+_PIECE = 16_384
 _FLIP_RAMP_START, _FLIP_RAMP_SLOPE = 0.05, 20.0
 
 
@@ -63,18 +64,40 @@ def depth_errors(ground_truth: Floats, prediction: Floats) -> DepthErrors:
             f"depth errors: got ground truth {truth.shape} and prediction {predicted.shape}, "
             "expected the same shape"
         )
-    difference = truth - predicted
-    log_difference = np.log(truth) - np.log(predicted)
-    worse_ratio = np.maximum(truth / predicted, predicted / truth)
+    return _scaled_errors(truth, predicted, 1.0, (0.0, np.inf))
+
+
+def _scaled_errors(
+    truth: Floats, prediction: Floats, scale: float, limits: tuple[float, float]
+) -> DepthErrors:
+    """Score N pixels, all finite and positive, after scaling and clipping the prediction.
+
+    In pieces that stay in a processor's cache, as float64; only the ratio's logarithm is as
+    precise as the inputs are.
+    """
+    sums = np.zeros(len(fields(DepthErrors)))
+    truth, prediction = truth.ravel(), prediction.ravel()
+    precision = np.result_type(truth, prediction, np.float32)
+    for first in range(0, truth.size, _PIECE):
+        true = truth[first : first + _PIECE].astype(np.float64)
+        predicted = scale * prediction[first : first + _PIECE].astype(np.float64)
+        np.clip(predicted, *limits, out=predicted)
+        difference = true - predicted
+        ratio = predicted / true
+        log_ratio = np.log(ratio.astype(precision, copy=False))
+        worse_ratio = np.maximum(ratio, true / predicted)
+        squared = difference * difference
+        sums += (
+            np.sum(np.abs(difference) / true),
+            np.sum(squared / true),
+            np.sum(squared),
+            np.sum(log_ratio * log_ratio, dtype=np.float64),
+            np.sum(np.abs(log_ratio), dtype=np.float64),
+            *(np.count_nonzero(worse_ratio < _ACCURACY_BASE**power) for power in (1, 2, 3)),
+        )
+    abs_rel, sq_rel, square, square_log, log, *close = (sums / truth.size).tolist()
     return DepthErrors(
-        abs_rel=float(np.mean(np.abs(difference) / truth)),
-        sq_rel=float(np.mean(difference**2 / truth)),
-        rmse=float(np.sqrt(np.mean(difference**2))),
-        rmse_log=float(np.sqrt(np.mean(log_difference**2))),
-        log10=float(np.mean(np.abs(log_difference)) / math.log(10.0)),
-        d1=float(np.mean(worse_ratio < _ACCURACY_BASE)),
-        d2=float(np.mean(worse_ratio < _ACCURACY_BASE**2)),
-        d3=float(np.mean(worse_ratio < _ACCURACY_BASE**3)),
+        abs_rel, sq_rel, math.sqrt(square), math.sqrt(square_log), log / math.log(10.0), *close
     )
 
 
@@ -85,7 +108,7 @@ def median_scale(ground_truth: Floats, prediction: Floats) -> float:
         ground_truth: Metres, already masked.
         prediction: The same pixels, up to scale, not clipped.
     """
-    return float(np.median(ground_truth)) / float(np.median(prediction))
+    return median_of(ground_truth) / median_of(prediction)
 
 
 def evaluate_depth(
@@ -124,11 +147,29 @@ def evaluate_depth(
     mask = _is_positive(ground_truth_m) & _is_positive(prediction)
     if not mask.any():
         return None
-    truth = ground_truth_m[mask].astype(np.float64)
-    predicted = prediction[mask].astype(np.float64)
-    if align == "median":
-        predicted *= median_scale(truth, predicted)
-    return depth_errors(truth, np.clip(predicted, min_depth, max_depth))
+    truth, predicted = ground_truth_m[mask], prediction[mask]
+    scale = median_scale(truth, predicted) if align == "median" else 1.0
+    return _scaled_errors(truth, predicted, scale, (min_depth, max_depth))
+
+
+def errors_of_pixels(ground_truth_m: Floats, prediction: Floats, scale: float) -> DepthErrors:
+    """Score pixels that were picked and whose scale is known, as :func:`evaluate_depth` does.
+
+    Args:
+        ground_truth_m: N metres, at least one, all finite and positive.
+        prediction: N depths, all finite and positive.
+        scale: What predictions are multiplied by, before they are clipped.
+    """
+    return _scaled_errors(ground_truth_m, prediction, scale, (MIN_DEPTH_M, MAX_DEPTH_M))
+
+
+def median_of(values: Floats) -> float:
+    """Return the median of N finite values, at least one; of two in the middle their mean."""
+    upper = values.size // 2
+    parted = np.partition(values, upper, axis=None)
+    if values.size % 2:
+        return float(parted[upper])
+    return 0.5 * (float(parted[:upper].max()) + float(parted[upper]))
 
 
 def mean_errors(errors: list[DepthErrors]) -> DepthErrors | None:

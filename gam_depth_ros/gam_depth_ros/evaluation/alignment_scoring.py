@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.evaluation.frame_pixels import Pixels
 from gam_depth_ros.evaluation.frame_values import BlockedSums
-from gam_depth_ros.evaluation.observation import Float
 
 BIN = 0.005
 REACH = 3.0
@@ -33,19 +33,16 @@ class AlignmentScore:
         self._ratios = BlockedSums((_BINS,))
         self._scales: list[float] = []
 
-    def add(self, truth_m: Float, depth: Float | None, ideal_scale: float) -> None:
+    def add(self, found: Pixels, ideal_scale: float) -> None:
         """Take in one frame.
 
         Args:
-            truth_m: H×W metres, NaN or 0 unknown.
-            depth: H×W up to scale; None counts nothing.
+            found: Its pixels, depth up to scale.
             ideal_scale: The frame's own metres per unit; NaN unknown.
         """
-        if depth is None or not math.isfinite(ideal_scale):
+        if not math.isfinite(ideal_scale):
             return
-        valid = np.isfinite(truth_m) & (truth_m > 0) & np.isfinite(depth)
-        log_ratio = np.log(depth[valid] / truth_m[valid])
-        places = np.clip(((log_ratio + REACH) / BIN).astype(np.int64), 0, _BINS - 1)
+        places = np.clip((found.log_ratio + REACH) / BIN, 0, _BINS - 1).astype(np.int32)
         # Each frame weighs the same, as in the other figures.
         self._ratios.add(np.bincount(places, minlength=_BINS) / places.size)
         self._scales.append(ideal_scale)

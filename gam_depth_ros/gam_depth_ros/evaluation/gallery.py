@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
+from gam_depth_ros.evaluation.frame_pixels import FramePixels
 from gam_depth_ros.evaluation.observation import Float, Observation
-from gam_depth_ros.evaluation.scoring import valid_pixels
 
 CANDIDATES = 48
 EVENLY_SPACED = 5
@@ -62,8 +62,15 @@ class Gallery:
         self._best: Picture | None = None
         self._worst: Picture | None = None
 
-    def add(self, index: int, seen: Observation, truth_m: Float | None, abs_rel: float) -> None:
-        """Offer one frame."""
+    def add(
+        self,
+        index: int,
+        seen: Observation,
+        truth_m: Float | None,
+        abs_rel: float,
+        pixels: FramePixels | None = None,
+    ) -> None:
+        """Offer one frame; ``pixels`` are those of it and its truth, if other scores need them."""
         best = self._best is None or abs_rel < self._best.abs_rel
         worst = self._worst is None or abs_rel > self._worst.abs_rel
         regular = self._seen % self._stride == 0
@@ -71,7 +78,7 @@ class Gallery:
         extreme = np.isfinite(abs_rel) and (best or worst)
         if not (regular or extreme):
             return
-        picture = picture_of(index, seen, truth_m, abs_rel)
+        picture = picture_of(index, seen, truth_m, abs_rel, pixels)
         if extreme and best:
             self._best = picture
         if extreme and worst:
@@ -108,19 +115,27 @@ class Gallery:
         return list(chosen.values())
 
 
-def picture_of(index: int, seen: Observation, truth_m: Float | None, abs_rel: float) -> Picture:
+def picture_of(
+    index: int,
+    seen: Observation,
+    truth_m: Float | None,
+    abs_rel: float,
+    pixels: FramePixels | None = None,
+) -> Picture:
     """Return small copies of what a frame shows, with its error (NaN unknown)."""
     rgb = seen.sample.frame.rgb
     width = min(WIDTH_PX, rgb.shape[1])
     size = (width, max(1, round(rgb.shape[0] * width / rgb.shape[1])))
-    depth, alignment = _shown_depth(seen, truth_m)
+    if pixels is None and truth_m is not None:
+        pixels = FramePixels(truth_m, seen)
+    depth, alignment = _shown_depth(seen, pixels, size)
     sigma = seen.sigma_log
     return Picture(
         index=index,
         stamp_ns=seen.sample.frame.stamp_ns,
         rgb=_shrink(rgb, size, cv2.INTER_AREA),
         truth_m=None if truth_m is None else _shrink(truth_m, size, cv2.INTER_NEAREST),
-        depth=None if depth is None else _shrink(depth, size, cv2.INTER_LINEAR),
+        depth=depth,
         alignment=alignment,
         relative_sigma=None if sigma is None else _shrink(sigma, size, cv2.INTER_LINEAR),
         labels=None if seen.labels is None else _shrink(seen.labels, size, cv2.INTER_NEAREST),
@@ -129,18 +144,20 @@ def picture_of(index: int, seen: Observation, truth_m: Float | None, abs_rel: fl
     )
 
 
-def _shown_depth(seen: Observation, truth_m: Float | None) -> tuple[Float | None, str]:
-    """Return the depth to show: aligned to the truth, else online, else up to scale."""
+def _shown_depth(
+    seen: Observation, pixels: FramePixels | None, size: tuple[int, int]
+) -> tuple[Float | None, str]:
+    """Return the depth to show, small: aligned to the truth, else online, else up to scale."""
     if seen.depth is None:
         return None, "no scale yet"
-    if truth_m is not None:
-        valid = valid_pixels(truth_m) & np.isfinite(seen.depth)
-        if valid.any():
-            ratio = np.float32(median_scale(truth_m[valid], seen.depth[valid]))
-            return np.clip(seen.depth * ratio, MIN_DEPTH_M, MAX_DEPTH_M), "aligned by median"
+    if pixels is not None and pixels.depth is not None:
+        aligned = _shrink(seen.depth, size, cv2.INTER_LINEAR) * np.float32(
+            pixels.depth.median_scale
+        )
+        return np.clip(aligned, MIN_DEPTH_M, MAX_DEPTH_M), "aligned by median"
     if seen.metric_depth_m is not None:
-        return seen.metric_depth_m, "online scale"
-    return seen.depth, "up to scale"
+        return _shrink(seen.metric_depth_m, size, cv2.INTER_LINEAR), "online scale"
+    return _shrink(seen.depth, size, cv2.INTER_LINEAR), "up to scale"
 
 
 def _shrink(array: Any, size: tuple[int, int], method: int) -> npt.NDArray[Any]:

@@ -6,6 +6,7 @@ region counts in a frame where it has half a percent of the scored pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -24,6 +25,7 @@ from gam_depth_ros.evaluation.observation import Float, Observation
 
 STEP = 2
 LEAST_SHARE = 0.005
+D1 = 1.25
 DARK_BELOW = 40
 """Luminance, 0 to 255."""
 HIGHLIGHT_FROM = 245
@@ -62,22 +64,23 @@ class RegionScore:
             return
         self._take_boundaries("depth", depth_boundary_errors(truth_m, seen.depth))
         truth, depth = truth_m[::STEP, ::STEP], seen.depth[::STEP, ::STEP]
-        valid = np.isfinite(truth) & (truth > 0) & np.isfinite(depth)
+        valid = (truth > 0) & (truth < np.inf) & np.isfinite(depth)
         if not valid.any():
             return
-        scale = median_scale(truth[valid], depth[valid])
-        with np.errstate(invalid="ignore"):
-            ratio = np.clip(depth * np.float32(scale), MIN_DEPTH_M, MAX_DEPTH_M) / truth
-        for name, mask in region_masks(seen.sample.frame.rgb, truth_m).items():
-            _take(self._regions, name, ratio, valid, mask)
+        truth, depth = truth[valid], depth[valid]
+        scale = np.float32(median_scale(truth, depth))
+        ratio = np.clip(depth * scale, MIN_DEPTH_M, MAX_DEPTH_M) / truth
+        kinds = np.abs(ratio - 1.0), ratio - 1.0, np.maximum(ratio, 1.0 / ratio) < D1
+        masks = region_masks(seen.sample.frame.rgb, truth_m)
+        chosen = np.stack([mask[valid] for mask in masks.values()]).astype(np.float64)
+        _take(self._regions, list(masks), chosen @ _table(kinds), ratio.size)
         if seen.labels is not None and seen.labels.shape == truth_m.shape:
-            ids = seen.labels[::STEP, ::STEP]
-            for index, name in enumerate(self._labels.names):
-                _take(self._classes, name, ratio, valid, ids == index)
+            ids, names = seen.labels[::STEP, ::STEP][valid], self._labels.names
+            known = 1 + int(np.iinfo(ids.dtype).max)
+            sums = [np.bincount(ids, weights=row, minlength=known) for row in (*kinds, None)]
+            _take(self._classes, names, np.stack(sums, axis=1)[: len(names)], ratio.size)
 
-    def add_labels(
-        self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]
-    ) -> None:
+    def add_labels(self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
         """Score the boundaries of the labels of one frame."""
         unlabelled = 255
         self._take_boundaries("labels", label_boundary_errors(truth, predicted, unlabelled))
@@ -144,15 +147,28 @@ def _reflective(grey: npt.NDArray[Any], truth_m: Float) -> Mask:
     return np.asarray(grown > 0)
 
 
-def _take(values: FrameValues, name: str, ratio: Float, valid: Mask, mask: Mask) -> None:
-    inside = ratio[valid & mask]
-    share = inside.size / np.count_nonzero(valid)
-    if share < LEAST_SHARE:
-        return
-    values.add(f"{name}/abs_rel", float(np.abs(inside - 1.0).mean()))
-    values.add(f"{name}/bias", float(inside.mean() - 1.0))
-    values.add(f"{name}/d1", float((np.maximum(inside, 1.0 / inside) < 1.25).mean()))
-    values.add(f"{name}/share", share)
+def _table(kinds: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[np.float64]:
+    """Return columns of float64, the last of ones, which counts pixels."""
+    return np.stack([*kinds, np.ones_like(kinds[0])], axis=1).astype(np.float64)
+
+
+def _take(
+    values: FrameValues, names: Sequence[str], sums: npt.NDArray[np.float64], pixels: int
+) -> None:
+    """Take in one frame.
+
+    Args:
+        values: Where to.
+        names: G groups of pixels.
+        sums: G×4 over the group's pixels: |ratio - 1|, ratio - 1, whether near, one.
+        pixels: Number of pixels in the frame that count.
+    """
+    for name, (off, bias, near, count) in zip(names, sums.tolist(), strict=True):
+        if count >= LEAST_SHARE * pixels:
+            values.add(f"{name}/abs_rel", off / count)
+            values.add(f"{name}/bias", bias / count)
+            values.add(f"{name}/d1", near / count)
+            values.add(f"{name}/share", count / pixels)
 
 
 def _row(values: FrameValues, name: str, about: str) -> dict[str, Any]:

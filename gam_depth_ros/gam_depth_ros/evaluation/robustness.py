@@ -24,10 +24,10 @@ from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, evaluate_depth,
 from gam_depth_ros.core.prediction import calibrated
 from gam_depth_ros.core.preprocessing import prepare, to_image_size
 from gam_depth_ros.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from gam_depth_ros.evaluation.frame_pixels import valid_pixels
 from gam_depth_ros.evaluation.observation import Float, fitting_reference
 from gam_depth_ros.evaluation.robustness_scores import CLEAN, Trial, dee_of
 from gam_depth_ros.evaluation.sample import Recording, Sample
-from gam_depth_ros.evaluation.scoring import valid_pixels
 
 SHEET_WIDTH_PX = 192
 KEPT_LINES = 100

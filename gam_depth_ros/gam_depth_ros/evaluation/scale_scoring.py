@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gam_depth_ros.core.scale_alignment import median_scale
+from gam_depth_ros.evaluation.frame_pixels import FramePixels
 from gam_depth_ros.evaluation.frame_values import interval_ends
 from gam_depth_ros.evaluation.observation import Float, Observation
 
@@ -32,19 +32,19 @@ class ScaleScore:
             name = seen.scale_state.state
             self._states[name] = self._states.get(name, 0) + 1
 
-    def add(self, truth_m: Float, seen: Observation) -> float:
-        """Score one frame with truth.
+    def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> float:
+        """Score one frame with truth; ``pixels`` are those of both, if other scores need them.
 
         Returns:
             ln(scale / the frame's own), NaN where one of them is unknown.
         """
-        state, depth = seen.scale_state, seen.steady_depth
-        if state is None or depth is None or not state.known:
+        state = seen.scale_state
+        if state is None or not state.known:
             return math.nan
-        ideal = median_scale(truth_m, depth)
-        if not math.isfinite(ideal):
+        found = (pixels or FramePixels(truth_m, seen)).steady
+        if found is None:
             return math.nan
-        error = math.log(state.value / ideal)
+        error = math.log(state.value / found.own_scale)
         self._errors.append(error)
         self._standardised.append(error / max(state.sigma_log, MIN_SIGMA_LOG))
         return error

@@ -19,14 +19,14 @@ from gam_depth_ros.core.metrics import (
     MIN_DEPTH_M,
     DepthErrors,
     confusion_matrix,
-    evaluate_depth,
+    errors_of_pixels,
     iou,
     mean_iou,
-    median_scale,
+    median_of,
     pixel_accuracy,
 )
-from gam_depth_ros.core.scale_alignment import median_scale as median_of_ratios
 from gam_depth_ros.evaluation.alignment_scoring import AlignmentScore
+from gam_depth_ros.evaluation.frame_pixels import FramePixels, Pixels
 from gam_depth_ros.evaluation.frame_values import BlockedSums, FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
@@ -76,33 +76,33 @@ class DepthScore:
         self._alignments = AlignmentScore()
         self._ranges = np.zeros((3, len(RANGE_EDGES_M) - 1))
 
-    def add(self, truth_m: Float, seen: Observation) -> dict[str, float]:
+    def add(
+        self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None
+    ) -> dict[str, float]:
         """Score one frame.
+
+        Args:
+            truth_m: H×W metres, NaN or 0 unknown.
+            seen: The frame.
+            pixels: Those of both, where other scores need them too.
 
         Returns:
             The errors in ``SERIES_ERRORS``, with ``online_`` before the name for the scale learnt
             online, ``floor_abs_rel`` of a constant, and ``ideal_scale`` (the frame's own, which
             nobody knew online); NaN where there is none.
         """
-        some_m = truth_m
-        if truth_m.size > MOST_FLOOR_PIXELS:
-            # A constant is the same everywhere: a quarter of the pixels tells its errors as well.
-            some_m = truth_m[::2, ::2] if valid_pixels(truth_m[::2, ::2]).any() else truth_m
-        floor = evaluate_depth(some_m, np.ones_like(some_m), align="median")
-        self.floor_median.add(floor)
-        if np.isfinite(seen.floor_scale):
-            constant = np.full_like(some_m, seen.floor_scale)
-            self.floor_online.add(evaluate_depth(some_m, constant, align="none"))
+        pixels = pixels or FramePixels(truth_m, seen)
+        floor = self._add_floor(pixels, seen.floor_scale)
         median = online = None
         ideal = float("nan")
-        if seen.depth is not None:
-            median = evaluate_depth(truth_m, seen.depth, align="median")
-            ideal = self._add_profile(truth_m, seen.depth)
-            self._alignments.add(truth_m, seen.depth, ideal)
-        if seen.metric_depth_m is not None:
-            online = evaluate_depth(truth_m, seen.metric_depth_m, align="none")
-        else:
-            self.without_scale += 1
+        if pixels.depth is not None:
+            found = pixels.depth
+            median = errors_of_pixels(found.truth_m, found.depth, found.median_scale)
+            ideal = self._add_profile(found)
+            self._alignments.add(found, ideal)
+        if pixels.metric is not None:
+            online = errors_of_pixels(pixels.metric.truth_m, pixels.metric.depth, 1.0)
+        self.without_scale += seen.metric_depth_m is None
         self.median.add(median)
         self.online.add(online)
         row = {"ideal_scale": ideal, "floor_abs_rel": floor.abs_rel if floor else float("nan")}
@@ -111,29 +111,42 @@ class DepthScore:
             row[f"online_{name}"] = getattr(online, name) if online else float("nan")
         return row
 
-    def _add_profile(self, truth_m: Float, depth: Float) -> float:
+    def _add_floor(self, pixels: FramePixels, floor_scale: float) -> DepthErrors | None:
+        """Score a constant, by the frame's own scale and by the one learnt online."""
+        truth_m, valid = pixels.truth_m, pixels.valid
+        if truth_m.size > MOST_FLOOR_PIXELS and valid[::2, ::2].any():
+            # A constant is the same everywhere: a quarter of the pixels tells its errors as well.
+            truth_m, valid = truth_m[::2, ::2], valid[::2, ::2]
+        truth = truth_m[valid]
+        floor = None
+        if truth.size:
+            floor = errors_of_pixels(truth, np.ones_like(truth), median_of(truth))
+        self.floor_median.add(floor)
+        if np.isfinite(floor_scale):
+            constant = np.full_like(truth, floor_scale)
+            self.floor_online.add(errors_of_pixels(truth, constant, 1.0) if truth.size else None)
+        return floor
+
+    def _add_profile(self, found: Pixels) -> float:
         """Add to the contrast and to the error by range.
 
         Returns:
             The frame's own scale as the online estimator measures it: the median of the ratios,
             where the protocol takes the ratio of the medians.
         """
-        valid = valid_pixels(truth_m) & np.isfinite(depth)
-        if not valid.any():
-            return float("nan")
-        truth, prediction = truth_m[valid], depth[valid]
-        ratio = median_scale(truth, prediction)
+        truth, prediction = found.truth_m, found.depth
         spread = float(np.std(np.log(truth)))
         if spread > 0:
             self._values.add("contrast", float(np.std(np.log(prediction))) / spread)
-        relative = (np.clip(prediction * ratio, MIN_DEPTH_M, MAX_DEPTH_M) - truth) / truth
+        scaled = np.clip(prediction * found.median_scale, MIN_DEPTH_M, MAX_DEPTH_M)
+        relative = (scaled - truth) / truth
         bins = self._ranges.shape[1]
         # Ten metres exactly belongs to the last range, what lies beyond to none.
-        places = np.minimum((truth / RANGE_EDGES_M[1]).astype(np.intp), bins)
+        places = np.minimum(truth / RANGE_EDGES_M[1], bins).astype(np.int32)
         places[truth == RANGE_EDGES_M[-1]] = bins - 1
         for row, values in enumerate((np.abs(relative), relative, None)):
             self._ranges[row] += np.bincount(places, weights=values, minlength=bins + 1)[:bins]
-        return median_of_ratios(truth, prediction)
+        return found.own_scale
 
     def summary(self) -> dict[str, Any]:
         """Return the figures for the report."""
@@ -217,7 +230,6 @@ class SegmentationScore:
             "frames": self.frames,
         }
 
-
     def _intervals(self) -> dict[str, list[float]]:
         found = {
             "miou": self._counts.interval(lambda sums: mean_iou(sums.astype(np.int64))),
@@ -271,8 +283,3 @@ def calibration_error(counts: npt.NDArray[np.float64]) -> float:
     """
     total = float(counts[0].sum())
     return float(np.abs(counts[1] - counts[2]).sum()) / total if total else float("nan")
-
-
-def valid_pixels(truth_m: Float) -> npt.NDArray[np.bool_]:
-    """Return where the truth is a depth: finite and above zero, without an upper limit."""
-    return np.asarray(np.isfinite(truth_m) & (truth_m > 0))

@@ -11,6 +11,7 @@ import numpy as np
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.failures import FailureGallery, FrameScores
+from gam_depth_ros.evaluation.frame_pixels import FramePixels
 from gam_depth_ros.evaluation.fusion_scoring import ExactFusionScore, FusionScore
 from gam_depth_ros.evaluation.gallery import Gallery
 from gam_depth_ros.evaluation.health_scoring import HealthScore
@@ -18,7 +19,7 @@ from gam_depth_ros.evaluation.observation import Dropped, Event, Observation, fi
 from gam_depth_ros.evaluation.region_scoring import RegionScore
 from gam_depth_ros.evaluation.sample import FrameFailure
 from gam_depth_ros.evaluation.scale_scoring import ScaleScore
-from gam_depth_ros.evaluation.scoring import DepthScore, SegmentationScore, valid_pixels
+from gam_depth_ros.evaluation.scoring import DepthScore, SegmentationScore
 from gam_depth_ros.evaluation.temporal_scoring import TemporalScore
 from gam_depth_ros.evaluation.uncertainty_scoring import UncertaintyScore
 
@@ -72,18 +73,19 @@ class Tally:
     def _score(self, index: int, seen: Observation) -> None:
         sample = seen.sample
         truth_m = fitting_reference(sample, self.config.pairing_slop_s)
-        if truth_m is not None and not valid_pixels(truth_m).any():
-            truth_m = None
+        pixels = None if truth_m is None else FramePixels(truth_m, seen)
+        if pixels is None or not pixels.valid.any():
+            truth_m = pixels = None
         status = "evaluated" if truth_m is not None else "without_truth"
         self.counts[status] += 1
         row = _row(index, sample.frame.stamp_ns, status)
         abs_rel, found = math.nan, FrameScores()
         if truth_m is not None:
-            scores = self.depth.add(truth_m, seen)
-            covered = self.uncertainty.add(truth_m, seen)
+            scores = self.depth.add(truth_m, seen, pixels)
+            covered = self.uncertainty.add(truth_m, seen, pixels)
             self.fusion.add(truth_m, seen)
             self.regions.add(truth_m, seen)
-            scale_error = self.scale.add(truth_m, seen)
+            scale_error = self.scale.add(truth_m, seen, pixels)
             row["scale_log_error"] = number_or_none(scale_error)
             abs_rel = scores["abs_rel"]
             found = FrameScores(abs_rel, scores["floor_abs_rel"], scale_error, covered)
@@ -99,7 +101,7 @@ class Tally:
         if truth is not None and predicted is not None and truth.shape == predicted.shape:
             self.segmentation.add(truth, predicted, seen.label_confidence)
             self.regions.add_labels(truth, predicted)
-        self.gallery.add(index, seen, truth_m, abs_rel)
+        self.gallery.add(index, seen, truth_m, abs_rel, pixels)
         self.causes.add(index, seen, truth_m, found)
         if np.isfinite(seen.latency_ms):
             self.latencies_ms.append(seen.latency_ms)

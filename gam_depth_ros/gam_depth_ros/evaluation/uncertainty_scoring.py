@@ -12,17 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
 from gam_depth_ros.core.model_calibration import LEVELS
 from gam_depth_ros.core.uncertainty_metrics import (
     INTERVALS,
     METRICS,
     SparsificationCurves,
-    coverage,
-    interval_score,
-    sharpness,
-    sparsification_curves,
+    sparsification_by_metric,
 )
+from gam_depth_ros.evaluation.frame_pixels import FramePixels, Pixels
 from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
@@ -43,41 +41,42 @@ class UncertaintyScore:
         self._by_error = np.zeros((len(METRICS), INTERVALS))
         self._values = FrameValues()
 
-    def add(self, truth_m: Float, seen: Observation) -> float:
+    def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> float:
         """Score one frame; frames without sigma count nothing.
+
+        Args:
+            truth_m: H×W metres, NaN or 0 unknown.
+            seen: The frame.
+            pixels: Those of both, where other scores need them too.
 
         Returns:
             The share of pixels within one sigma after median alignment; NaN unknown.
         """
         covered = float("nan")
-        valid = np.isfinite(truth_m) & (truth_m > 0)
+        pixels = pixels or FramePixels(truth_m, seen)
         intervals = seen.interval_90, seen.interval_95
         # Sigma is that of the depth after the filter over time, which recorded outputs carry alone.
-        steady = seen.depth if seen.steady_depth is None else seen.steady_depth
-        if steady is not None and seen.sigma_log is not None:
-            usable = valid & np.isfinite(steady) & np.isfinite(seen.sigma_log)
-            if usable.any():
-                truth, depth = truth_m[usable], steady[usable]
-                aligned = np.clip(depth * median_scale(truth, depth), MIN_DEPTH_M, MAX_DEPTH_M)
-                sigma_log = seen.sigma_log[usable]
-                log_error = np.log(aligned / truth)
-                covered = coverage(log_error, sigma_log)
-                self._coverage[ALIGNED].add(log_error, sigma_log, intervals)
-                self._add_ranking(truth, aligned, sigma_log)
-        if seen.metric_depth_m is not None and seen.metric_sigma_m is not None:
-            usable = valid & np.isfinite(seen.metric_depth_m) & np.isfinite(seen.metric_sigma_m)
-            if usable.any():
-                depth_m = np.clip(seen.metric_depth_m[usable], MIN_DEPTH_M, MAX_DEPTH_M)
-                sigma_log = seen.metric_sigma_m[usable] / depth_m
-                self._coverage[ONLINE].add(np.log(depth_m / truth_m[usable]), sigma_log, intervals)
+        steady = pixels.depth if seen.steady_depth is None else pixels.steady
+        known = _with_sigma(steady, seen.sigma_log)
+        if known is not None:
+            found, sigma_log = known
+            aligned = np.clip(found.depth * found.median_scale, MIN_DEPTH_M, MAX_DEPTH_M)
+            log_error = np.log(aligned / found.truth_m)
+            covered = self._coverage[ALIGNED].add(log_error, sigma_log, intervals)
+            self._add_ranking(found.truth_m, aligned, sigma_log)
+        known = _with_sigma(pixels.metric, seen.metric_sigma_m)
+        if known is not None:
+            found, sigma_m = known
+            depth_m = np.clip(found.depth, MIN_DEPTH_M, MAX_DEPTH_M)
+            log_error = np.log(depth_m / found.truth_m)
+            self._coverage[ONLINE].add(log_error, sigma_m / depth_m, intervals)
         return covered
 
     def _add_ranking(self, truth: Float, aligned: Float, sigma_log: Float) -> None:
         # At random, so that pixels that are equally sure leave in no order of the picture.
         chosen = _shuffled(truth.size)
-        pixels = truth[chosen], aligned[chosen], sigma_log[chosen]
-        for row, metric in enumerate(METRICS):
-            curves = sparsification_curves(*pixels, metric)
+        found = sparsification_by_metric(truth[chosen], aligned[chosen], sigma_log[chosen])
+        for row, (metric, curves) in enumerate(found.items()):
             self._by_uncertainty[row] += curves.by_uncertainty
             self._by_error[row] += curves.by_error
             self._values.add(f"ause_{metric}", curves.ause)
@@ -150,6 +149,20 @@ def _shuffled(size: int) -> npt.NDArray[np.int64]:
     return some[some < size][:RANKED_PIXELS]
 
 
+def _with_sigma(pixels: Pixels | None, sigma: Float | None) -> tuple[Pixels, Float] | None:
+    """Return the pixels whose sigma, H×W, is known too, and theirs; None without any."""
+    if pixels is None or sigma is None:
+        return None
+    values = sigma[pixels.where]
+    known = np.isfinite(values)
+    if known.all():
+        return pixels, values
+    if not known.any():
+        return None
+    where = pixels.where & np.isfinite(sigma)
+    return Pixels(pixels.truth_m[known], pixels.depth[known], where), values[known]
+
+
 class _Coverage:
     """What intervals of log depth cover and how wide they are, mean over images."""
 
@@ -158,21 +171,27 @@ class _Coverage:
         self.values = FrameValues(shares=FIGURES[:3])
         self._levels = np.zeros(len(SIGMA_LEVELS))
 
-    def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> None:
+    def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> float:
+        """Take in one frame's pixels, all finite; return the share within one sigma.
+
+        The figures are those of :mod:`core.uncertainty_metrics`, without its look for gaps.
+        """
         self.frames += 1
-        to_90, to_95 = intervals
-        values = (
-            coverage(log_error, sigma_log),
-            coverage(log_error, sigma_log, to_90) if np.isfinite(to_90) else np.nan,
-            coverage(log_error, sigma_log, to_95) if np.isfinite(to_95) else np.nan,
-            sharpness(sigma_log),
-            interval_score(log_error, sigma_log, NOMINAL_COVERAGE),
-        )
-        for name, value in zip(FIGURES, values, strict=True):
+        off = np.abs(log_error)
+        widths = (1.0, *intervals)
+        shares = [
+            np.count_nonzero(off <= width * sigma_log) / off.size if np.isfinite(width) else np.nan
+            for width in widths
+        ]
+        mean_width = 2.0 * float(np.mean(sigma_log, dtype=np.float64))
+        outside = float(np.mean(np.maximum(off - sigma_log, 0.0), dtype=np.float64))
+        score = mean_width + 2.0 / (1.0 - NOMINAL_COVERAGE) * outside
+        for name, value in zip(FIGURES, (*shares, mean_width, score), strict=True):
             self.values.add(name, float(value))
-        in_sigmas = np.abs(log_error) / np.maximum(sigma_log, np.float32(1e-9))
-        ordered = np.sort(in_sigmas[:: max(1, in_sigmas.size // RANKED_PIXELS)])
+        some = slice(None, None, max(1, off.size // RANKED_PIXELS))
+        ordered = np.sort(off[some] / np.maximum(sigma_log[some], np.float32(1e-9)))
         self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
+        return float(shares[0])
 
     def mean(self, name: str) -> float | None:
         """Return the mean of one of FIGURES; None where it was never known."""
