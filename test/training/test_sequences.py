@@ -120,6 +120,12 @@ def test_key_frames_with_neighbours_of_unknown_order_are_refused(folder):
         read_sequence_folder(folder)
 
 
+def test_depth_that_is_not_in_millimetres_is_refused(folder):
+    (folder / "intrinsics.json").write_text(json.dumps({**CAMERA, "depth_scale": 5000}))
+    with pytest.raises(ValueError, match=r"got depth_scale 5000, expected 1000, .*convert"):
+        read_sequence_folder(folder)
+
+
 def test_two_frames_of_one_time_are_refused(folder):
     table = folder / "frames.csv"
     table.write_text(table.read_text().replace("0.300", "0.200"))

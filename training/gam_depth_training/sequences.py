@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 # What `extract` found out about a folder: the frame gap with enough parallax, the room.
 FACTS_FILE = "sequence.json"
+# Stored values of one metre in depth/ of every sequence folder.
+MILLIMETRES = 1000.0
 
 
 def read_sequence_folder(
@@ -71,7 +73,7 @@ def read_sequence_folder(
             f"{path}: got no intrinsics.json, expected width, height, fx, fy, cx and cy in it; "
             "calibrate the camera, or extract from a bag with camera_info"
         )
-    _check_temporal(recording)
+    _check_facts(recording)
     facts = _read_facts(path)
     gap = int(facts.get("frame_gap", 1)) if gap is None else gap
     if gap < 1:
@@ -148,10 +150,18 @@ def read_sequence_folders(
     return [clip for folder in folders for clip in read_sequence_folder(folder, offsets, gap)]
 
 
-def _check_temporal(recording: FolderRecording) -> None:
-    """Refuse a key frame with neighbours of unknown order, as in demo clips of NYUv2 methods."""
-    path = recording.path / "intrinsics.json"
-    about = str(json.loads(path.read_text()).get("fps", ""))
+def _check_facts(recording: FolderRecording) -> None:
+    """Refuse depth that is not in millimetres, and frames that are not in temporal order.
+
+    A key frame with neighbours of unknown order stands in demo clips of NYUv2 methods.
+    """
+    said = json.loads((recording.path / "intrinsics.json").read_text())
+    about, scale = str(said.get("fps", "")), said.get("depth_scale", MILLIMETRES)
+    if scale != MILLIMETRES:
+        raise ValueError(
+            f"{recording.path}: got depth_scale {scale}, expected {MILLIMETRES:g}, stored values a "
+            "metre; convert depth/ to millimetres"
+        )
     stamps = [entry.stamp_ns for entry in recording.entries]
     if about.startswith("unknown"):
         raise ValueError(
