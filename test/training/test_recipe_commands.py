@@ -18,7 +18,6 @@ from gam_depth_ros.core.config import EngineConfig
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.metrics import evaluate_depth
 from gam_depth_ros.core.model_file import default_model_path
-from gam_depth_training import video_fit
 from gam_depth_training.ablate import RESULT
 from gam_depth_training.cli import app
 from gam_depth_training.guard import ForgottenError, refuse_forgotten
@@ -35,7 +34,6 @@ from gam_depth_training.video_data import Source, check_prepared
 from gam_depth_training.video_loader import Place, StepSampler, WithoutGaps
 from gam_depth_training.video_validation import DepthScore, ReferenceFrames, score_disparity
 
-from .dataset_files import nyu_line, write_list
 from .video_runs import clips_of, leave_out_checkpoints, tiny_recipe, write_sequence
 
 RUNNER = CliRunner()
@@ -72,29 +70,6 @@ def test_fit_then_validate_on_a_recording_with_depth(folder):
     code, said = _run("validate", "--weights", weights, "--data", other, "--json", out)
     assert code == 0, said
     assert json.loads(out.read_text())["abs_rel"] == pytest.approx(scores["abs_rel"])
-
-
-def test_raw_nyuv2_trains_while_another_data_set_validates(folder, monkeypatch):
-    seen: list[video_fit.TrainingData] = []
-
-    def remember(recipe, data, out, options):
-        seen.append(data)
-        return video_fit.FitResult(out / "weights.pt", {})
-
-    monkeypatch.setattr(video_fit, "fit_recipe", remember)
-    recipe, split = folder / "tiny.yaml", folder / "train.txt"
-    save_recipe(tiny_recipe(), recipe)
-    write_list(split, nyu_line(folder / "nyu", "office_0003"))
-    other = write_sequence(folder / "other")
-    command = ("fit", "--config", recipe, "--dataset", "nyuv2", "--data", folder / "nyu")
-    command += ("--split", split, "--validation", other, "--out", folder / "run")
-    code, said = _run(*command, "--validation-split", split)
-    assert code == 1
-    assert "depth is not registered" in said
-    code, said = _run(*command, "--validation-dataset", "sequences")
-    assert code == 0, said
-    assert [clip.group for clip in seen[0].clips.clips] == ["office_0003"]
-    assert {clip.group for clip in seen[0].validation.clips} == {"other"}
 
 
 def test_fit_says_what_a_recipe_lacks(folder):

@@ -112,7 +112,16 @@ class DepthScore:
         frame: EvaluationFrame,
         rules: EvaluationRules = DEFAULT_RULES,
     ) -> None:
-        """Score the 1×1×H×W disparity of a frame's picture."""
+        """Score the 1×1×H×W disparity of a frame's picture.
+
+        Raises:
+            ValueError: it is NaN or infinite somewhere, which a mean over the rest would hide.
+        """
+        if not torch.isfinite(disparity).all():
+            raise ValueError(
+                f"frame {frame.key}: got a disparity that is not finite, expected numbers; the "
+                "weights are broken: take those of an earlier checkpoint"
+            )
         errors = score_disparity(disparity[0], frame.depth_m, rules)
         if errors is not None:
             self._errors.append((frame.group, errors))
