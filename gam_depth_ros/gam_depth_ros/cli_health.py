@@ -22,9 +22,14 @@ POLL_S = 0.1
 
 
 def find_status(message: DiagnosticArray, node: str) -> DiagnosticStatus | None:
-    """Return what a node says about itself, None where the message is not its own."""
+    """Return what a node says about itself, None where the message is not its own.
+
+    Args:
+        message: What somebody published.
+        node: The node's name, with its namespace.
+    """
     for status in message.status:
-        if status.name.partition(":")[0] == node:
+        if status.name.partition(":")[0] == node.removeprefix("/"):
             return status
     return None
 
@@ -60,7 +65,9 @@ def ask(node: str, timeout_s: float) -> DiagnosticStatus | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="gam_depth_health", description=__doc__)
-    parser.add_argument("--node", default="gam_depth", help="Its name, without the namespace.")
+    parser.add_argument(
+        "--node", default="gam_depth", help="Its name, with its namespace: left/gam_depth."
+    )
     parser.add_argument("--timeout", type=float, default=8.0, help="Seconds to wait for it.")
     parser.add_argument(
         "--worst", choices=LEVELS, default="warn", help="The worst level that still passes."

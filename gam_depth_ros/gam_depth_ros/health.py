@@ -1,6 +1,7 @@
 """Collects what happens to the node's frames: counts, rates, ages, times; and sums it up.
 
-The executor thread and the worker both report here, so every access is under one lock.
+The executor thread and the worker both report here: what is counted is under one lock, and what is
+only ever replaced whole (a line, a state) is not.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ class Health:
 
     def snapshot(self) -> Snapshot:
         """Sum up; drops, failures and notes are told in the first report after they happened."""
+        # Before the lock: some thermal zones take their time, and every image waits for the lock.
+        rss_mb, temperature_c = resident_mb(), cpu_temperature_c()
         with self._lock:
             interval, faults = self._end_interval(), self._faults()
             notes = tuple(self._notes)
@@ -152,8 +155,8 @@ class Health:
                 warning="; ".join(warnings),
                 remark=remark if interval.dropped else "",
                 waiting_for=self.waiting_for,
-                rss_mb=resident_mb(),
-                temperature_c=cpu_temperature_c(),
+                rss_mb=rss_mb,
+                temperature_c=temperature_c,
                 notes=notes,
                 interval=interval,
                 given_up=self.given_up,

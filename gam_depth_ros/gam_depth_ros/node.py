@@ -215,9 +215,8 @@ class GamDepthNode(LifecycleNode):
         if self._health.namesake and (text := self._once.line(self._health.namesake)) is not None:
             log.warning(text)
         snapshot, now = self._health.snapshot(), self.get_clock().now()
-        self._diagnostics.publish(
-            diagnostics.diagnostic_array(snapshot, self.get_name(), now.to_msg())
-        )
+        name = self.get_fully_qualified_name().removeprefix("/")  # each camera's node is another
+        self._diagnostics.publish(diagnostics.diagnostic_array(snapshot, name, now.to_msg()))
         if perceiver is not None:
             perceiver.report(snapshot, now.nanoseconds)
 

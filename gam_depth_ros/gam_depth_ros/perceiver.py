@@ -222,6 +222,8 @@ class Perceiver:
         self._outputs.publish_frame(wanted, result)
         watch.lap("publish")
         latency = watch.latency(self._now_ns(), job.stamp_ns)
+        if not holds():  # a subscriber held it up, and it was accounted for then
+            return False
         self._health.published({**watch.laps, **perception.stage_ms, **latency})
         return True
 

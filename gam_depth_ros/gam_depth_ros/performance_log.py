@@ -124,6 +124,7 @@ class PerformanceLog:
         self._path = Path(config.path).expanduser()
         self._file = RotatedFile(self._path, int(config.max_mb * BYTES_PER_MB), config.kept_files)
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_LINES)
+        self._closing = False
         self._lost = 0
         self.problem = ""
         self._thread = threading.Thread(target=self._run, name="gam_depth_log", daemon=True)
@@ -138,7 +139,8 @@ class PerformanceLog:
             self._lose(f"got {QUEUE_LINES} lines that wait, expected a disk that keeps up")
 
     def close(self) -> None:
-        """Write what waits and end the thread; a disk that hangs is left to itself."""
+        """Write what waits and end the thread; one that a disk holds up ends when that lets go."""
+        self._closing = True
         try:
             self._queue.put_nowait(None)
         except queue.Full:
@@ -147,15 +149,20 @@ class PerformanceLog:
 
     def _run(self) -> None:
         while (line := self._queue.get()) is not None:
-            try:
-                self._file.append(line)
-            except OSError as error:
-                self._lose(f"got '{error.strerror or error}', expected a file that can be written")
-                continue
-            if self.problem:
-                log.info("performance log %s: goes on, %d lines lost", self._path, self._lost)
-                self.problem, self._lost = "", 0
+            self._write(line)
+            if self._closing and self._queue.empty():
+                break
         self._file.close()
+
+    def _write(self, line: bytes) -> None:
+        try:
+            self._file.append(line)
+        except OSError as error:
+            self._lose(f"got '{error.strerror or error}', expected a file that can be written")
+            return
+        if self.problem:
+            log.info("performance log %s: goes on, %d lines lost", self._path, self._lost)
+            self.problem, self._lost = "", 0
 
     def _lose(self, why: str) -> None:
         self._lost += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from dataclasses import replace
 
 import pytest
@@ -132,3 +133,18 @@ def test_a_known_scale_is_recorded_with_its_numbers(health):
     row = record(replace(health.snapshot(), given_up=("cloud_off",)), 0)
     assert row["scale"] == {"state": "LOCKED", "value": 2.0, "sigma_log": 0.05, "age_s": 0.25}
     assert row["given_up"] == ["cloud_off"]
+
+
+def test_no_frame_waits_for_a_slow_thermal_zone(monkeypatch):
+    health, waited = Health(), []
+
+    def slow_zone():
+        counts = threading.Thread(target=health.frame_in, args=(True,), daemon=True)
+        counts.start()
+        counts.join(5.0)
+        waited.append(counts.is_alive())
+        return 50.0
+
+    monkeypatch.setattr("gam_depth_ros.health.cpu_temperature_c", slow_zone)
+    assert health.snapshot().temperature_c == 50.0
+    assert waited == [False]

@@ -48,3 +48,11 @@ def test_only_the_node_of_that_name_is_heard():
     message = DiagnosticArray(status=[other, ours])
     assert find_status(message, "front") is ours
     assert find_status(message, "fro") is None
+
+
+def test_of_two_cameras_nodes_each_is_asked_by_its_namespace(start):
+    start(active=False, remap={"__ns": "/left"})
+    code, said = ask("--node", "/left/gam_depth", "--timeout", "60", "--worst", "stale")
+    assert code == 0
+    assert said.startswith("/left/gam_depth: ")
+    assert ask("--node", "gam_depth", "--timeout", "3")[0] == 1

@@ -7,6 +7,7 @@ import time
 from hanging_pipeline import hanging_pipeline
 from ros_harness import SECOND_NS, grey, image_message
 
+from gam_depth_ros.outputs import Publishers
 from gam_depth_ros.worker import Worker
 
 
@@ -44,3 +45,21 @@ def test_the_next_activation_takes_a_new_engine_and_leaves_the_hung_one_alone(
     renewed = exchange.current
     node.trigger_activate()
     assert exchange.current is renewed
+
+
+def test_a_frame_given_up_while_a_subscriber_holds_it_up_is_not_counted_twice(node, monkeypatch):
+    node.trigger_configure()
+    node.trigger_activate()
+    perceiver, done = node._perceiver, []
+
+    def held_up(_self, _wanted, _result):
+        perceiver._supervisor.watchdog.restart()  # as if given up meanwhile
+        node._health.failed()
+        done.append(True)
+
+    monkeypatch.setattr(Publishers, "publish_frame", held_up)
+    perceiver._intake.put_image(image_message(grey(102), SECOND_NS), SECOND_NS)
+    assert until(lambda: done)
+    node.trigger_deactivate()
+    after = node._health.snapshot()
+    assert (after.frames_published, after.frames_failed) == (0, 1)

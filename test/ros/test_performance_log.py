@@ -133,3 +133,5 @@ def test_a_disk_that_hangs_costs_lines_and_neither_frames_nor_the_end(tmp_path, 
     assert time.monotonic() - started < 1.0
     assert "64 lines that wait" in log.problem
     release.set()
+    log._thread.join(5.0)
+    assert not log._thread.is_alive()  # it held the file open for ever
