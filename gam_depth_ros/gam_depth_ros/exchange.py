@@ -165,13 +165,13 @@ class Exchange:
     def _perceived(self, hand: _Hand, frame: Frame, outputs: Outputs) -> Perception:
         try:
             return hand.pipeline.process(frame, outputs)
-        except (FrameError, EngineError) as error:
+        except (FrameError, EngineError, MemoryError) as error:
             former = self._former
             if former is None or hand.pipeline is not self._current:
                 raise
             hand.pipeline = former
             perception = former.process(frame, outputs)
-            self.roll_back(str(error))
+            self.roll_back(str(error) or type(error).__name__)
             return perception
 
     def _tell(self) -> None:

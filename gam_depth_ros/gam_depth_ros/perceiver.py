@@ -202,7 +202,8 @@ class Perceiver:
             frame = inputs.frame(job)
             watch.lap("decode")
             wanted = self._outputs.wanted(calibrated=frame.intrinsics is not None)
-            if not self._in_order(job.stamp_ns, inputs):
+            # Given up while it was decoded, it must not touch what the next worker works with.
+            if not (holds() and self._in_order(job.stamp_ns, inputs)):
                 return False
             perception, pipeline = self.exchange.process(frame, outputs.needed(wanted))
         except (ImageError, FrameError, EngineError, MemoryError) as error:

@@ -149,6 +149,22 @@ def test_a_cancel_interrupts_the_new_model_where_it_hangs_in_the_comparison(mode
     assert "the node was deactivated" in results[0].message
 
 
+def test_a_new_model_that_runs_out_of_memory_gives_way_to_the_former_with_the_very_frame(
+    model, monkeypatch
+):
+    first, new = plain_pipeline(model), plain_pipeline(model)
+    exchange = Exchange(first, lambda _: None)
+    exchange.swap(new, probation=True)
+
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(new, "process", full)
+    _, by = exchange.process(frame(1), OUT)
+    assert by is first
+    assert exchange.fault == "MemoryError"
+
+
 def test_a_frame_that_is_refused_leaves_nothing_in_hand(model):
     exchange = Exchange(plain_pipeline(model), lambda _: None)
     with pytest.raises(FrameError):

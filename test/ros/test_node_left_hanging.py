@@ -7,6 +7,7 @@ import time
 from hanging_pipeline import hanging_pipeline
 from ros_harness import SECOND_NS, grey, image_message
 
+from gam_depth_ros.inputs import Inputs
 from gam_depth_ros.outputs import Publishers
 from gam_depth_ros.worker import Worker
 
@@ -63,3 +64,22 @@ def test_a_frame_given_up_while_a_subscriber_holds_it_up_is_not_counted_twice(no
     node.trigger_deactivate()
     after = node._health.snapshot()
     assert (after.frames_published, after.frames_failed) == (0, 1)
+
+
+def test_a_frame_given_up_while_it_is_decoded_never_reaches_the_pipeline(node, monkeypatch):
+    node.trigger_configure()
+    node.trigger_activate()
+    perceiver, decoded, perceived = node._perceiver, [], []
+    whole = Inputs.frame
+
+    def held_up(self, job):
+        perceiver._supervisor.watchdog.restart()  # as if given up meanwhile
+        decoded.append(job.stamp_ns)
+        return whole(self, job)
+
+    monkeypatch.setattr(Inputs, "frame", held_up)
+    monkeypatch.setattr(perceiver.exchange, "process", lambda *_: perceived.append(True))
+    perceiver._intake.put_image(image_message(grey(102), SECOND_NS), SECOND_NS)
+    assert until(lambda: decoded)
+    node.trigger_deactivate()
+    assert not perceived
