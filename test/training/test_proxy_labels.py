@@ -103,6 +103,25 @@ def test_a_described_network_labels_as_it_would_itself(kind, tmp_path, half_brig
     assert confidence == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-5)
 
 
+class Ids(torch.nn.Module):
+    """Void in the dark, 1 or 3 in the light."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        rows = torch.arange(image.shape[2])[:, None]
+        return torch.where(image[:, 0] > 0, torch.where(rows < 4, 1, 3), -1)
+
+
+@pytest.mark.parametrize(("ignore", "upper"), [("", 7), ("ignore: 1\n", IGNORED_LABEL)])
+def test_ids_of_void_and_of_an_ignored_class_get_no_label(tmp_path, half_bright, ignore, upper):
+    torch.jit.trace(Ids(), torch.zeros(1, 3, 8, 8)).save(str(tmp_path / "net.pt"))
+    text = f"output: labels\nlabel_map: [0, 7, 2, 9]\n{ignore}"
+    segmenter = CustomSegmenter(read_segmenter_file(segmenter_file(tmp_path, "net.pt", text)))
+    labels, _ = segmenter(half_bright)
+    assert (labels[:, :32] == IGNORED_LABEL).all()
+    assert (labels[:4, 32:] == upper).all()
+    assert (labels[4:, 32:] == 9).all()
+
+
 def write_brightness_onnx(path):
     nodes = [
         helper.make_node("Split", ["x"], ["r", "g", "b"], axis=1, num_outputs=3),

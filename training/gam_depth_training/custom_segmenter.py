@@ -39,6 +39,7 @@ from gam_depth_training.proxy_labels import (
     Labels,
     labels_of_scores,
 )
+from gam_depth_training.video_batch import IGNORED_LABEL
 
 OUTPUTS = ("logits", "probabilities", "labels")
 
@@ -85,7 +86,8 @@ class SegmenterSpec:
         """Return the label map for a segmenter of so many classes, 0 where unknown."""
         if isinstance(self.label_map, str):
             return label_map(self.label_map, source_classes, self.ignore)
-        return LabelMap("from the segmenter file", self.label_map, self.classes)
+        ids = [IGNORED_LABEL if own == self.ignore else i for own, i in enumerate(self.label_map)]
+        return LabelMap("from the segmenter file", tuple(ids), self.classes)
 
 
 def read_segmenter_file(path: Path) -> SegmenterSpec:
@@ -144,7 +146,9 @@ class CustomSegmenter:
             )
         size = (rgb.shape[1], rgb.shape[0])
         if spec.output == "labels":
-            ids = np.clip(output[0], 0, 255).astype(np.uint8)
+            # Many give a void of -1 or beyond 8 bits: it must not become a class at either end.
+            known = (output[0] >= 0) & (output[0] < IGNORED_LABEL)
+            ids = np.where(known, output[0], IGNORED_LABEL).astype(np.uint8)
             ids = cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST_EXACT)
             labels = spec.mapping(0).table()[ids]
             return labels, np.ones(labels.shape, np.float32)
