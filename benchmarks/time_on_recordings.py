@@ -127,7 +127,8 @@ def scores(frames: Sequence[Seen], outs: Sequence[Filtered], flows: Sequence) ->
         log_error = np.log(frame.truth_m[known] / depth[known])
         sigma = to_image_size(out.sigma_log, frame.truth_m.shape)[known]
         covered.append(coverage(log_error - np.median(log_error), sigma))
-    columns = [*rows.values(), [e.abs_rel for e in errors], [e.d1 for e in errors], covered]
+    figures = ([getattr(e, name) for e in errors] for name in ("abs_rel", "rmse", "d1"))
+    columns = [*rows.values(), *figures, covered]
     return [float(np.mean(column)) if column else float("nan") for column in columns]
 
 
@@ -225,7 +226,8 @@ def main() -> None:
     modes = {mode: TemporalConfig(mode=mode) for mode in ("off", "still", "flow")}
     steps: dict[float, list[list[float]]] = {step: [] for step in STEPS}
     frames: list[Seen] = []
-    print(f"{'':38}{'OPW':>8}{'flicker':>9}{'labels':>8}{'AbsRel':>8}{'d1':>7}{'cov 1s':>8}")
+    heads = f"{'AbsRel':>8}{'RMSE':>8}{'d1':>7}{'cov 1s':>8}"
+    print(f"{'':38}{'OPW':>8}{'flicker':>9}{'labels':>8}{heads}")
     for path in options.folders:
         frames = see(path, engine)
         flows = scoring_flows(frames)
@@ -234,7 +236,7 @@ def main() -> None:
             values = scores(frames, [feed(filter_, frame) for frame in frames], flows)
             print(
                 f"{path.name:30}{mode:8}{values[0]:8.4f}{values[1]:9.4f}{values[2]:8.3f}"
-                f"{values[3]:8.4f}{values[4]:7.3f}{values[5]:8.3f}",
+                f"{values[3]:8.4f}{values[4]:8.3f}{values[5]:7.3f}{values[6]:8.3f}",
                 flush=True,
             )
         for step, responses in reactions(frames, modes["flow"]).items():
