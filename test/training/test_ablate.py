@@ -18,6 +18,7 @@ from gam_depth_training.ablate import (
     table_recipes,
 )
 from gam_depth_training.recipe import Recipe
+from gam_depth_training.video_data import Source
 
 RECIPES = Path(__file__).resolve().parents[2] / "config" / "training"
 
@@ -78,6 +79,16 @@ def test_a_finished_run_is_not_repeated_and_one_of_other_steps_is_refused(tmp_pa
     assert again[0].runs[0] == first[0].runs[0]
     with pytest.raises(ValueError, match="scores of another recipe"):
         ablate(rows, [1], 50, tmp_path, draws)
+
+
+def test_scores_of_other_data_are_refused_and_not_shown(tmp_path):
+    rows = table_recipes("v", RECIPES)[:1]
+    ablate(rows, [1], 40, tmp_path, Draws(), "kitchen")
+    assert ablate(rows, [1], 40, tmp_path, Draws(), "kitchen")
+    with pytest.raises(ValueError, match=r"scores of other data, .* give another --out"):
+        ablate(rows, [1], 40, tmp_path, Draws(), "hall")
+    here, there = Source((tmp_path / "a",)), Source((tmp_path / "b",))
+    assert here.digest() == Source((tmp_path / "x" / ".." / "a",)).digest() != there.digest()
 
 
 def test_a_run_stopped_before_its_scores_were_noted_is_asked_again(tmp_path):

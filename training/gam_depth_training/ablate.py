@@ -122,7 +122,12 @@ def table_recipes(
 
 
 def ablate(
-    rows: Sequence[tuple[str, Recipe]], seeds: Sequence[int], steps: int, out: Path, train: Train
+    rows: Sequence[tuple[str, Recipe]],
+    seeds: Sequence[int],
+    steps: int,
+    out: Path,
+    train: Train,
+    data: str = "",
 ) -> list[Row]:
     """Train each row with each seed under one budget; a finished run is not repeated.
 
@@ -134,12 +139,15 @@ def ablate(
         steps: Optimiser steps of every run.
         out: Folder for the runs and the result, ``ablation.json``.
         train: Trains a recipe in a folder and scores it.
+        data: A word for what is trained on and validated with; runs of other data in ``out`` are
+            refused.
 
     Returns:
         The rows with their scores.
 
     Raises:
-        ValueError: no seeds, or two rows of one name.
+        ValueError: no seeds, two rows of one name, or ``out`` holds another recipe's or other
+            data's scores.
     """
     names = [name for name, _ in rows]
     if not seeds or len(set(names)) != len(names):
@@ -150,7 +158,7 @@ def ablate(
             chosen = replace(recipe, seed=seed, max_steps=steps)
             folder = run_folder(out, name, seed)
             logger.info("%s, seed %d", name, seed)
-            runs[name].append(_run_once(chosen, folder, train))
+            runs[name].append(_run_once(chosen, folder, train, data))
         rows_so_far = [Row(name, tuple(scores)) for name, scores in runs.items()]
         _write(rows_so_far, rows, seeds[: len(rows_so_far[0].runs)], steps, out)
     return rows_so_far
@@ -162,11 +170,16 @@ def run_folder(out: Path, name: str, seed: int) -> Path:
     return out / f"{plain}_seed{seed}"
 
 
-def _run_once(recipe: Recipe, folder: Path, train: Train) -> Mapping[str, float]:
+def _run_once(recipe: Recipe, folder: Path, train: Train, data: str) -> Mapping[str, float]:
     path = folder / _SCORES
     stored = json.loads(path.read_text()) if path.exists() else {}
     # Without a digest they are what `fit` writes: the run was stopped right after, and is not done.
     if "digest" in stored:
+        if stored.get("data", data) != data:  # older notes do not say
+            raise ValueError(
+                f"{path}: got the scores of other data, expected those of --data and --validation; "
+                "give another --out"
+            )
         if stored["digest"] == recipe.digest():
             known: Mapping[str, float] = stored["scores"]
             return known
@@ -176,7 +189,7 @@ def _run_once(recipe: Recipe, folder: Path, train: Train) -> Mapping[str, float]
         )
     scores = dict(train(recipe, folder))
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"digest": recipe.digest(), "scores": scores}, indent=1)
+    text = json.dumps({"digest": recipe.digest(), "data": data, "scores": scores}, indent=1)
     write_atomically(text.encode(), path)
     return scores
 

@@ -254,7 +254,8 @@ def ablate(
             ).scores
             return scores
 
-        result = ablation.ablate(rows, range(1, seeds + 1), steps, out, train)
+        seen = f"{source.digest()} {held_out.digest()}"
+        result = ablation.ablate(rows, range(1, seeds + 1), steps, out, train, seen)
         picture = draw_comparison(out, rows, 1, held_out.reference_frames())
     except (ValueError, OSError, NonFiniteLossError) as error:
         raise fail(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,11 @@ class Source:
                 f"{'a' if self.split else 'no'} split list, expected one folder and a list; see "
                 "docs/training.md"
             )
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that change with the folders, the kind or the list."""
+        places = [str(path.resolve()) for path in (*self.paths, *filter(None, [self.split]))]
+        return hashlib.sha256("\n".join([self.kind, *places]).encode()).hexdigest()[:12]
 
     def clips(self, offsets: Sequence[int]) -> list[Clip]:
         """Read the clips.
