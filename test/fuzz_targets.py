@@ -21,6 +21,7 @@ import numpy as np
 from rosbags.serde import SerdeError
 
 from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.config import OdometryConfig
 from gam_depth_ros.core.image_codec import (
     COLOR_ENCODINGS,
     DEPTH_ENCODINGS,
@@ -34,6 +35,8 @@ from gam_depth_ros.core.image_codec import (
 )
 from gam_depth_ros.core.model_file import ModelFile, _look_over, _MalformedError
 from gam_depth_ros.core.model_spec import ModelContractError, ModelSpec
+from gam_depth_ros.core.odometry import Odometry, OdometryError, Pose
+from gam_depth_ros.core.transforms import Extrinsics, TransformError, TransformTree
 from gam_depth_ros.evaluation.bag_contents import DAMAGE, BagError
 from gam_depth_ros.evaluation.bag_definitions import types_of
 from gam_depth_ros.evaluation.bag_salvage import _walk_bag1_records, _walk_mcap_records
@@ -130,6 +133,20 @@ def calibration(data: bytes) -> None:
         Intrinsics.from_camera_info_values(*sides, numbers[:9], model, numbers[9:])
 
 
+def pose(data: bytes) -> None:
+    """Seven numbers as a static transform, and as two poses of odometry that an image follows."""
+    numbers = np.frombuffer(data[:56].ljust(56, b"\0"), np.float64).tolist()
+    motion = Extrinsics(tuple(numbers[:3]), tuple(numbers[3:]))
+    transforms = TransformTree()
+    with refused_in_one_line(TransformError):
+        transforms.add("base", "camera", motion)
+    odometry = Odometry(OdometryConfig(), transforms)
+    with refused_in_one_line(OdometryError):
+        odometry.add(Pose(1_000_000_000, "odom", "base", Extrinsics()))
+        odometry.add(Pose(1_030_000_000, "odom", "base", motion))
+        odometry.odom_T_camera(1_040_000_000, "camera")
+
+
 def message(data: bytes) -> None:
     """A serialised message of one of the types that recordings are read for."""
     kind = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO)[(data[0] if data else 0) % 3]
@@ -199,8 +216,8 @@ def live_message(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
-        color, depth, mono, compressed_color, compressed_depth, calibration, message, model_file,
-        model_spec, mcap, rosbag1, definition, live_message,
+        color, depth, mono, compressed_color, compressed_depth, calibration, pose, message,
+        model_file, model_spec, mcap, rosbag1, definition, live_message,
     )
 }  # fmt: skip
 
@@ -235,6 +252,7 @@ def seeds() -> dict[str, list[bytes]]:
         "compressed_color": [b"\x01" + jpeg, b"\x02" + png, b"\x01" + progressive],
         "compressed_depth": [b"\x00" + depth_png, b"\x04" + bytes(12) + depth_png],
         "calibration": [cloud],
+        "pose": [np.array([0.1, 0.2, 0.3, 0.5, -0.5, 0.5, -0.5]).tobytes()],
         "message": [b"\x01" + bytes(cdr)],
         "model_file": [b"\x3a\x10\x0a\x06\x22\x04Relu\x2a\x06\x08\x01\x10\x01\x42\x00"],
         "model_spec": [b'{"format_version": 1, "name": "x", "input_size_hw": [48, 64]}'],

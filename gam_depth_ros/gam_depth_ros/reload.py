@@ -54,7 +54,8 @@ class ReloadConfig:
     )
     frame_wait_s: float = setting(
         5.0,
-        "Longest time that a reload waits for the next frame to compare or to watch, seconds.",
+        "Longest time that a reload waits for the next frame to compare or to watch, seconds; one "
+        "in hand is waited for until it is done or given up.",
         minimum=0.1,
         maximum=600.0,
         live=True,
