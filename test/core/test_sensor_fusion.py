@@ -174,6 +174,16 @@ def test_a_wide_hole_is_less_sure_than_a_narrow_one():
     assert sigmas[1] > 1.5 * sigmas[0]
 
 
+def test_a_hole_keeps_four_fifths_of_the_predictions_sigma():
+    truth = textured(4)
+    result = fused_once(with_hole(truth), 1.2 * truth, 0.3 * truth, "fill")
+    hole = result.source == SOURCE_NETWORK
+    ratio = result.sigma_m[hole] / (0.3 * truth[hole])
+    # The field's own uncertainty comes on top, and sigma is smooth from cell to cell.
+    assert ratio.min() > 0.7
+    assert 0.8 < np.median(ratio) < 1.0
+
+
 @pytest.mark.parametrize("mode", ["fill", "fuse"])
 def test_with_an_unknown_scale_readings_come_out_and_holes_stay_empty(mode):
     sensor_m = with_hole(textured(5))
