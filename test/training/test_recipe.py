@@ -106,6 +106,12 @@ def test_an_override_changes_one_setting_and_the_digest(tmp_path):
     assert changed.digest() != load_recipe(path).digest()
 
 
+def test_one_quirk_turned_off_leaves_the_others_on():
+    path = FOLDER / "gam_depth_official.yaml"
+    quirks = load_recipe(path, ["objective.quirks.double_softmax=false"]).objective.quirks
+    assert quirks == dataclasses.replace(OfficialQuirks.official(), double_softmax=False)
+
+
 def test_a_saved_recipe_reads_back_as_the_same(tmp_path):
     recipe = Recipe("x", objective=ObjectiveOptions(quirks=OfficialQuirks.official()))
     save_recipe(recipe, tmp_path / "recipe.yaml")

@@ -74,7 +74,10 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, change in changes.items():
-        if isinstance(change, dict) and isinstance(values.get(key), dict):
+        if isinstance(change, dict) and (key, values.get(key)) == ("quirks", "official"):
+            # One changed quirk must leave the others on.
+            values[key] = {**dataclasses.asdict(OfficialQuirks.official()), **change}
+        elif isinstance(change, dict) and isinstance(values.get(key), dict):
             _merge(values[key], change)
         else:
             values[key] = change
