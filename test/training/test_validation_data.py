@@ -1,4 +1,4 @@
-"""Claims about validation beside a training: whose frames, and what is no score."""
+"""Claims about a training's data: whose frames validate, what is no score, which labels fit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from typer.testing import CliRunner
 from gam_depth_training import video_fit
 from gam_depth_training.cli import app
 from gam_depth_training.evaluation_frames import EvaluationFrame
+from gam_depth_training.objective import ObjectiveOptions
+from gam_depth_training.prepared import Prepared, PreparedIndex
+from gam_depth_training.quirks import OfficialQuirks
+from gam_depth_training.recipe import NetworkOptions
 from gam_depth_training.recipe_file import save_recipe
+from gam_depth_training.video_data import check_prepared
 from gam_depth_training.video_validation import DepthScore
 
 from .dataset_files import nyu_line, write_list
-from .video_runs import tiny_recipe, write_sequence
+from .video_runs import SIZE_HW, tiny_recipe, write_sequence
 
 
 def _run(*arguments: object) -> tuple[int, str]:
@@ -53,3 +58,15 @@ def test_a_disparity_that_is_partly_nan_is_not_scored_by_the_rest():
     disparity[..., 0, 0] = torch.nan
     with pytest.raises(ValueError, match="frame hall/000003: got a disparity that is not finite"):
         DepthScore().add(disparity, frame)
+
+
+def test_the_wall_quirk_wants_labels_of_which_0_is_the_wall(tmp_path):
+    quirks = OfficialQuirks(ignored_wall_class=True)
+    recipe = tiny_recipe(
+        network=NetworkOptions(classes=40), objective=ObjectiveOptions(quirks=quirks)
+    )
+    PreparedIndex(SIZE_HW, 40, "a segmenter", {}).write(tmp_path)
+    check_prepared(recipe, Prepared(tmp_path))
+    PreparedIndex(SIZE_HW, 13, "the model", {}).write(tmp_path)
+    with pytest.raises(ValueError, match="got labels of 13 classes, expected NYU-40's"):
+        check_prepared(recipe, Prepared(tmp_path))

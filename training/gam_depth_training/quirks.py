@@ -30,8 +30,8 @@ class OfficialQuirks:
             0.299 B. Right: 0.299 R + 0.587 G + 0.114 B.
         double_softmax: The cross-entropy takes softmax maps for scores and applies softmax again,
             which leaves a weak gradient. Right: scores.
-        ignored_wall_class: The cross-entropy ignores label 0, which is the wall. Right: only
-            unlabelled pixels are ignored.
+        ignored_wall_class: The cross-entropy ignores label 0, which is the wall in NYU-40 (in the
+            robot's NYU-13 it is the bed). Right: only unlabelled pixels are ignored.
         per_frame_jitter: Colour jitter is drawn anew for each frame of a clip. Right: one draw
             for the whole clip.
         fixed_pixel_sizes: Distances and areas of the plane terms are so many pixels at any size of

@@ -21,6 +21,7 @@ from gam_depth_training.video_validation import DEFAULT_RULES, ReferenceFrames
 ReadList = Callable[[Path, Path, Sequence[int]], list[Clip]]
 # As many as the shipped model's training kept: a finetuned model is held to the same rooms.
 OLD_VALIDATION_SHARDS = TrainingConfig.validation_shards
+NYU40_CLASSES = 40
 
 _LISTS: dict[str, ReadList] = {
     "nyuv2": nyuv2.read_training_list,
@@ -185,6 +186,12 @@ def check_prepared(recipe: Recipe, prepared: Prepared | None) -> None:
             f"{prepared.out}: got labels of {index.classes} classes, expected at most "
             f"{recipe.network.classes} as recipe {recipe.name}; --set network.classes="
             f"{index.classes}, or prepare other labels"
+        )
+    if terms.semantic and terms.quirks.ignored_wall_class and index.classes != NYU40_CLASSES:
+        raise ValueError(
+            f"{prepared.out}: got labels of {index.classes} classes, expected NYU-40's, of which 0 "
+            "is the wall that quirk ignored_wall_class leaves out; prepare with --label-map same, "
+            "or --set objective.quirks.ignored_wall_class=false"
         )
 
 
