@@ -131,6 +131,8 @@ def test_a_saved_recipe_reads_back_as_the_same(tmp_path):
         ("name: x\ngradient_clip: -1", "got gradient_clip -1"),
         ("name: x\nguard: .nan", "got guard nan"),
         ("name: x\nencoder_rate_factor: -0.1", "got encoder_rate_factor -0.1"),
+        ("name: x\nbatch_size: 2.5", "got batch_size 2.5, expected a whole number"),
+        ("name: x\nobjective: {quirks: all}", "got quirks 'all', expected official"),
         ("name: x\nprecision: 8", "got precision '8'"),
         ("name: x\nnetwork: {decoders: three}", "got decoders 'three'"),
         ("name: x\nnetwork: 3", "got network '3'"),

@@ -16,6 +16,7 @@ PoseEncoder = Literal["own", "shared"]
 Method = Literal["self_supervised", "self_teaching"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+_WHOLE = ("batch_size", "epochs", "max_steps", "validate_every", "pose_first_steps", "seed")
 # Settings of a recipe that may not be negative. A NaN is refused too.
 _FROM_ZERO = (
     "gamma",
@@ -153,6 +154,10 @@ class Recipe:
                 f"got offsets {list(self.offsets)}, expected rising ones with 0, the target, and "
                 "at least one other, as in [-1, 0, 1]"
             )
+        for name in _WHOLE:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, int):
+                raise ValueError(f"got {name} {value}, expected a whole number")
         for name in ("ema_decay", "replay_share"):
             value = getattr(self, name)
             if not 0 <= value < 1:

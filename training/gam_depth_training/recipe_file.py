@@ -112,6 +112,8 @@ def _recipe_from(values: dict[str, Any]) -> Recipe:
     network = build_dataclass(NetworkOptions, _part(values, "network"))
     objective = _part(values, "objective")
     quirks = objective.pop("quirks", {})
+    if quirks != "official" and not isinstance(quirks, dict):
+        raise ValueError(f"got quirks '{quirks}', expected official, or quirks by name")
     objective["quirks"] = (
         OfficialQuirks.official()
         if quirks == "official"
