@@ -125,7 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parse(arguments)
     try:
         with live_graph.tool("bag_recorder", rest) as (node, stop):
-            with BagWriter(options.out, force=options.force) as writer:
+            writer = BagWriter(options.out, force=options.force, keep_unfinished=True)
+            with writer:
                 recorder = BagRecorder(node, writer, options.topics)
                 record(recorder, node, options.idle, stop)
             if recorder.told_missing():

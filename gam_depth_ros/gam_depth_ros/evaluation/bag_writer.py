@@ -75,18 +75,27 @@ class BagWriter:
         path: The directory to be made.
         storage: ``mcap`` or ``sqlite3``.
         force: Replace an existing bag.
+        keep_unfinished: Where the disk is full, deliver what there is: the reader salvages it.
 
     Raises:
         BagError: the directory exists and ``force`` is off, cannot be made, or the storage is
-            unknown.
+            unknown; at the end, where an unfinished bag was delivered.
     """
 
-    def __init__(self, path: Path, storage: str = "mcap", *, force: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        storage: str = "mcap",
+        *,
+        force: bool = False,
+        keep_unfinished: bool = False,
+    ) -> None:
         if storage not in STORAGES:
             raise BagError(f"storage: got '{storage}', expected one of {', '.join(STORAGES)}")
         if path.exists():
             check_replaceable(path, force=force)
         self.path = path
+        self._keep_unfinished = keep_unfinished
         self.counts: dict[str, int] = {}
         # The storage file is named after the directory, hence a directory of the same name.
         self._workshop = path.parent / f".{path.name}.partial"
@@ -124,13 +133,37 @@ class BagWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._writer.__exit__(kind, error, trace)
-            if kind is None:
-                if self.path.exists():
-                    shutil.rmtree(self.path)
-                (self._workshop / self.path.name).rename(self.path)
+            unwritten = self._close(kind, error, trace)
+            if kind is None or (unwritten and self._keep_unfinished):
+                self._deliver()
+            if unwritten and self._keep_unfinished:
+                raise BagError(
+                    f"{self.path}: got '{unwritten.strerror or unwritten}', expected room for the "
+                    "recording; it breaks off there, and what comes before can be read"
+                ) from unwritten
         finally:
             shutil.rmtree(self._workshop, ignore_errors=True)
+
+    def _close(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> OSError | None:
+        """Close the storage; returns what the disk refused, now or before."""
+        try:
+            self._writer.__exit__(kind, error, trace)
+        except OSError as refused:
+            if not self._keep_unfinished:
+                raise
+            return refused
+        return error if isinstance(error, OSError) else None
+
+    def _deliver(self) -> None:
+        """Move the bag to where it belongs."""
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        (self._workshop / self.path.name).rename(self.path)
 
 
 def write_bag(
