@@ -157,8 +157,7 @@ class Perceiver:
         self._outputs.withheld = frozenset({topics.POINTS.name} if cloud_off else ())
         if self._inputs is not None:
             self._inputs.rate_divider = ladder.rate_divider
-        if not snapshot.faults.hung:
-            self._supervisor.fit_input(self.exchange)
+        self._supervisor.check_rungs(self.exchange)
         if self._outputs.wants(topics.STATUS):
             head = messages.to_header(now_ns, "")
             self._outputs.publish(topics.STATUS, diagnostics.to_status(snapshot, head))
@@ -183,6 +182,7 @@ class Perceiver:
         watchdog = self._supervisor.watchdog
         ticket, published = watchdog.started(time.monotonic_ns()), False
         try:
+            self._supervisor.fit_input(self.exchange)
             published = self._perceive(job, lambda: watchdog.holds(ticket))
         finally:
             watchdog.finished(ticket, time.monotonic_ns(), published)

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """From configure to cleanup; all but :attr:`watchdog` is the executor thread's.
+    """From configure to cleanup; for the executor thread, what says so aside.
 
     Args:
         config: The settings.
@@ -39,6 +39,7 @@ class Supervisor:
         self._health = health
         self._hung = ""
         self._checked: PerceptionPipeline | None = None
+        self._misfit = ""  # why the model in use does not run at half its input after all
         self.watchdog = Watchdog(config.watchdog)
         self._ladder = Ladder(config.ladder)
         self._log = PerformanceLog(config.performance_log) if config.performance_log.path else None
@@ -113,23 +114,33 @@ class Supervisor:
             self._health.log_problem = self._log.problem
         return state
 
-    def fit_input(self, exchange: Exchange) -> None:
-        """Put the network of the size that the ladder leaves in place; costs one inference."""
+    def check_rungs(self, exchange: Exchange) -> None:
+        """Leave out the rung that the model in use does not have."""
         current = exchange.current
         if current is not self._checked:
-            self._checked = current
+            self._checked, self._misfit = current, ""
             self._leave_out(smaller_input.why_not(current))
+        elif self._misfit:
+            self._leave_out(self._misfit)
+
+    def fit_input(self, exchange: Exchange) -> None:
+        """Put the network of the size that the ladder leaves in place; costs one inference.
+
+        In the worker's thread, before a frame: an engine runs for one thread at a time, and the
+        watchdog sees this inference too.
+        """
+        current = exchange.current
         small = self._ladder.state.gives_up(SMALLER_INPUT)
-        if small == smaller_input.is_halved(current):
+        if small == smaller_input.is_halved(current) or self._misfit:
             return
         try:
-            self._checked = (smaller_input.halved if small else smaller_input.restored)(current)
-        except EngineError as error:
-            self._leave_out(str(error))
+            fitted = (smaller_input.halved if small else smaller_input.restored)(current)
+        except (EngineError, MemoryError) as error:
+            self._misfit = str(error) or type(error).__name__
             return
-        # Not over another model that was loaded meanwhile: that is looked at in a second.
-        if exchange.swap(self._checked, instead_of=current):
-            log.info("input: %s; scale starts anew", self._checked.engine.info["input"])
+        # Not over another model that was loaded meanwhile: the next frame looks at that.
+        if exchange.swap(fitted, instead_of=current):
+            log.info("input: %s; scale starts anew", fitted.engine.info["input"])
 
     def _leave_out(self, why: str) -> None:
         before = self._ladder.state.left_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from hanging_pipeline import hanging_pipeline
@@ -83,3 +84,17 @@ def test_a_frame_given_up_while_it_is_decoded_never_reaches_the_pipeline(node, m
     assert until(lambda: decoded)
     node.trigger_deactivate()
     assert not perceived
+
+
+def test_the_network_is_fitted_to_the_ladder_in_the_workers_thread_alone(node, monkeypatch):
+    node.trigger_configure()
+    node.trigger_activate()
+    perceiver, threads = node._perceiver, []
+    monkeypatch.setattr(
+        perceiver._supervisor, "fit_input", lambda _: threads.append(threading.current_thread())
+    )
+    perceiver.report(node._health.snapshot(), 0)
+    assert not threads
+    perceiver._intake.put_image(image_message(grey(102), SECOND_NS), SECOND_NS)
+    assert until(lambda: node._health.snapshot().frames_published == 1)
+    assert [thread.name for thread in threads] == ["gam_depth_worker"]

@@ -194,7 +194,7 @@ def test_the_status_message_tells_what_diagnostics_tell(graph, start):
     assert ages_s["image"] >= 0.5
     assert math.isnan(ages_s["camera_info"])
     assert list(status.drop_reasons) == ["newer image", "ladder", "late stamp", "deactivated"]
-    assert list(status.drop_counts) == [0, 0, 0]
+    assert list(status.drop_counts) == [0, 0, 0, 0]
     assert (status.scale_state, status.scale_value) == ("LOCKED", 2.0)
     assert (list(status.given_up), list(status.picture)) == ([], [])
     assert status.engines_replaced == 0

@@ -145,6 +145,25 @@ def test_the_ladder_does_not_put_the_former_model_back(model, monkeypatch):
     assert exchange.current is other
 
 
+def test_a_model_that_does_not_run_at_half_its_input_leaves_that_rung_out(model, monkeypatch):
+    exchange = Exchange(plain_pipeline(open_sides(model)), lambda _: None)
+    config = updated(NodeConfig(), {"ladder.enabled": True, "ladder.rungs": ["smaller_input"]})
+    supervisor, before = Supervisor(config, Health()), exchange.current
+    supervisor.check_rungs(exchange)
+    assert supervisor.ladder.left_out == ""
+    monkeypatch.setattr(supervisor._ladder, "_state", LadderState(taken=("smaller_input",)))
+
+    def fails(_):
+        raise EngineError("at 24x32: got NaN")
+
+    monkeypatch.setattr(smaller_input, "halved", fails)
+    supervisor.fit_input(exchange)
+    supervisor.check_rungs(exchange)
+    assert "at 24x32: got NaN" in supervisor.ladder.left_out
+    assert supervisor.ladder.taken == ()
+    assert exchange.current is before
+
+
 def test_at_half_its_input_a_pipeline_still_answers_at_the_pictures_size(model):
     whole = plain_pipeline(open_sides(model))
     half = halved(whole)
