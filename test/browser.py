@@ -42,6 +42,9 @@ window.addEventListener("load", function () {
       return getComputedStyle(image).display !== "none";
     });
   }
+  window.probe.sideways = all(".scroll").filter(function (box) {
+    return box.scrollWidth > box.clientWidth;
+  }).map(function (box) { return box.textContent.trim().slice(0, 20); });
   window.probe.overflow = document.documentElement.scrollWidth - window.innerWidth;
   var out = document.createElement("pre");
   out.id = "probe";
@@ -68,7 +71,8 @@ def visit(page: Path, folder: Path, width_px: int = 1280) -> dict[str, Any]:
         width_px: Of the window.
 
     Returns:
-        errors, images, broken, rows (texts of all tables), shown (frames of the slider), overflow.
+        errors, images, broken, rows (texts of all tables), shown (frames of the slider), sideways
+        (tables wider than their place), overflow.
     """
     command = browser()
     text = page.read_text(encoding="utf-8")

@@ -69,7 +69,16 @@ def test_the_slider_shows_one_frame_and_moves(probe: dict[str, Any]) -> None:
 
 def test_the_page_fits_a_phone(report_page: Path, tmp_path: Path) -> None:
     # Chromium's window is never narrower than 500 pixels.
-    assert visit(report_page, tmp_path, width_px=500)["overflow"] <= 0
+    found = visit(report_page, tmp_path, width_px=500)
+    assert found["overflow"] <= 0
+    assert found["sideways"] == []
+
+
+@pytest.mark.parametrize("width_px", [800, 1000, 1200])
+def test_no_table_has_to_be_pushed_sideways(
+    report_page: Path, tmp_path: Path, width_px: int
+) -> None:
+    assert visit(report_page, tmp_path, width_px)["sideways"] == []
 
 
 def test_the_summary_opens_and_its_numbers_are_those_of_its_json(
