@@ -159,12 +159,12 @@ def _errors(truth_m: Floats, depth_m: Floats, metric: str) -> Floats:
 def _removal_order(order_by: Floats) -> npt.NDArray[np.intp]:
     """Return places from the largest value to the smallest; equal ones keep their order."""
     if order_by.dtype != np.float32 or not (order_by > 0).all():
-        return np.argsort(-order_by, kind="stable")
+        return np.asarray(np.argsort(-order_by, kind="stable"), np.intp)
     # The bits of positive floats sort as the floats do. With the place below them, equal ones stay
     # in order under any sort, and NumPy's of integers is three times as fast as its stable one.
     bits = np.ascontiguousarray(order_by).view(np.uint32).astype(np.uint64)
     keys = ((np.uint64(0xFFFFFFFF) - bits) << np.uint64(32)) | np.arange(bits.size, dtype=np.uint64)
-    return (np.sort(keys) & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    return np.asarray(np.sort(keys) & np.uint64(0xFFFFFFFF), np.intp)
 
 
 def _curve(ordered: Floats, intervals: int) -> Floats:

@@ -77,8 +77,10 @@ class RegionScore:
         if seen.labels is not None and seen.labels.shape == truth_m.shape:
             ids, names = seen.labels[::STEP, ::STEP][valid], self._labels.names
             known = 1 + int(np.iinfo(ids.dtype).max)
-            sums = [np.bincount(ids, weights=row, minlength=known) for row in (*kinds, None)]
-            _take(self._classes, names, np.stack(sums, axis=1)[: len(names)], ratio.size)
+            columns = _table(kinds).T
+            sums = [np.bincount(ids, weights=column, minlength=known) for column in columns]
+            table = np.stack(sums, axis=1)[: len(names)].astype(np.float64)
+            _take(self._classes, names, table, ratio.size)
 
     def add_labels(self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
         """Score the boundaries of the labels of one frame."""
