@@ -15,12 +15,7 @@ from gam_depth_ros.core.camera_motion import CameraMotion
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import Engine, EngineError, OnnxEngine
 from gam_depth_ros.core.frame import Frame, Perception, ReferenceDepth, ScaleState
-from gam_depth_ros.core.frame_check import (
-    FrameError,
-    check_answer,
-    check_frame,
-    fitting_intrinsics,
-)
+from gam_depth_ros.core.frame_check import FrameError, check_answer, check_frame, fitting_intrinsics
 from gam_depth_ros.core.frame_quality import Judgement, QualityJudge
 from gam_depth_ros.core.metric_depth import metric_depth
 from gam_depth_ros.core.metric_scale import MetricScale
