@@ -266,7 +266,7 @@ def test_a_model_file_starts_a_training_only_where_its_statistics_stay(tmp_path)
     np.testing.assert_allclose(engine.run(picture).depth, seen.depth[0, 0], rtol=1e-3)
     broken = tmp_path / "other.onnx"
     broken.write_bytes(b"no model")
-    with pytest.raises(ValueError, match="expected a model file of") as caught:
+    with pytest.raises(ValueError, match="expected a whole ONNX file") as caught:
         read_state(broken)
     assert "\n" not in str(caught.value)
 
