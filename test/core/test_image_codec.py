@@ -143,6 +143,15 @@ def test_unknown_colour_encoding_is_refused(encoding):
         decode_color(bytes(100), encoding, 2, 2, 8)
 
 
+@pytest.mark.parametrize("decode", [decode_color, decode_depth])
+@pytest.mark.parametrize("encoding", ["x" * 4000, "rgb\n8", "\x1b[2J"])
+def test_whatever_stands_in_an_encoding_the_refusal_is_one_short_line(decode, encoding):
+    with pytest.raises(ImageError) as refusal:
+        decode(bytes(12), encoding, 2, 2, 6)
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 400
+
+
 @pytest.mark.parametrize("encoding", COLOR_ENCODINGS)
 def test_every_colour_encoding_refuses_bad_sizes_in_one_line(encoding):
     for height, width, step, words in (

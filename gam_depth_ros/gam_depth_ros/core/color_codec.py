@@ -84,7 +84,7 @@ def decode_color(
         view = pixel_view(data, encoding, height, width, step, is_bigendian, dtype, 1)
         return demosaic(native(view), mosaic)
     raise ImageError(
-        f"image: got encoding '{encoding}', expected one of {', '.join(COLOR_ENCODINGS)}; "
+        f"image: got encoding {encoding!r:.40}, expected one of {', '.join(COLOR_ENCODINGS)}; "
         "set the camera driver's colour format"
     )
 
@@ -107,7 +107,7 @@ def decode_mono(
     """
     if encoding not in MONO_ENCODINGS:
         raise ImageError(
-            f"image: got encoding '{encoding}', expected one of {', '.join(MONO_ENCODINGS)}; "
+            f"image: got encoding {encoding!r:.40}, expected one of {', '.join(MONO_ENCODINGS)}; "
             "publish the mask with one byte per pixel"
         )
     return pixel_view(data, encoding, height, width, step, is_bigendian, "u1", 1)

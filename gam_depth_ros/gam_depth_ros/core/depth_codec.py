@@ -36,7 +36,8 @@ def decode_depth(
     """
     if encoding not in DEPTH_ENCODINGS:
         raise ImageError(
-            f"depth image: got encoding '{encoding}', expected one of {', '.join(DEPTH_ENCODINGS)};"
+            f"depth image: got encoding {encoding!r:.40}, expected one of "
+            f"{', '.join(DEPTH_ENCODINGS)};"
             " set the camera driver's depth format"
         )
     dtype = "f4" if encoding == "32FC1" else "u2"
