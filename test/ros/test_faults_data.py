@@ -87,7 +87,9 @@ def test_one_message_in_a_hundred_corrupted_costs_those_alone(graph, start):
     report = graph.diagnostics_after(
         lambda v: v.get("frames in") == str(FRAMES), "every image counted", 40.0
     )
-    assert report["frames failed"] == str(bad_images)
+    # A good image on the heels of a bad one takes its place: then that is dropped unread.
+    assert int(report["frames failed"]) + int(report["frames dropped"]) == bad_images
+    assert int(report["frames failed"]) > 0
     assert report["frames published"] == str(FRAMES - bad_images)
     assert right >= (FRAMES - bad_images) - 20
     assert not depths
