@@ -33,8 +33,8 @@ _BLUR_PX = 6.0
 _MISSING = 0.8
 """Part of the prediction's sigma that stays in holes: they are not there by chance but where the
 surface is difficult, so neighbours tell less of them than of pixels withheld at random. Of five
-values tried, 0.2 to 1.0, on the holes of a simulated Kinect and RealSense, 46 and 37 % of them lay
-within one sigma at 0.2, 64 and 54 % at this one; blocks withheld at random ask for less."""
+values tried, 0.2 to 1.0, on the holes of a simulated Kinect and RealSense, 46 and 39 % of them lay
+within one sigma at 0.2, 63 and 54 % at this one; blocks withheld at random ask for less."""
 
 _FAR_QUANTILE = 0.95  # of a frame's readings: about where they end
 _NEARLY_FAR = 0.4  # log depth before that end from which on a hole may be there for being far
