@@ -16,7 +16,7 @@ from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.setting import setting, validate
 from gam_depth_ros.ladder import LadderConfig
 from gam_depth_ros.performance_log import PerformanceLogConfig
-from gam_depth_ros.reload import ReloadConfig
+from gam_depth_ros.reload_terms import ReloadConfig
 from gam_depth_ros.watchdog import WatchdogConfig
 
 

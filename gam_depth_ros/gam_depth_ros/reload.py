@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline, load_pipeline
-from gam_depth_ros.core.setting import setting, validate
 from gam_depth_ros.exchange import Exchange
 from gam_depth_ros.mailbox import Mailbox, Seen
+from gam_depth_ros.patience import OutOfTimeError, Patience
+from gam_depth_ros.reload_terms import ReloadConfig, ReloadError, ReloadRequest, ReloadResult
 from gam_depth_ros.shadow import (
     Comparison,
     Look,
@@ -32,75 +33,7 @@ from gam_depth_ros.shadow import (
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class ReloadConfig:
-    """When a reloaded model is kept."""
-
-    latency_budget_ms: float = setting(
-        500.0,
-        "A reloaded model whose network takes longer for a frame, median, is not kept.",
-        minimum=0.1,
-        maximum=60_000.0,
-        live=True,
-    )
-    probation_frames: int = setting(
-        30,
-        "Frames after a reload during which the former model is kept, to take over again if the "
-        "new one fails; 0: none.",
-        minimum=0,
-        maximum=10_000,
-        live=True,
-    )
-    frame_wait_s: float = setting(
-        5.0,
-        "Longest time that a reload waits for the next frame to compare or to watch, seconds; one "
-        "in hand is waited for until it is done or given up.",
-        minimum=0.1,
-        maximum=600.0,
-        live=True,
-    )
-
-    def __post_init__(self) -> None:
-        validate(self)
-
-
-@dataclass(frozen=True)
-class ReloadRequest:
-    """What ``~/reload_model`` asks for.
-
-    Attributes:
-        model_path: The ONNX file; empty for the shipped one.
-        shadow_frames: Frames to compare both models on first.
-        compare_only: Whether to stop there.
-    """
-
-    model_path: str
-    shadow_frames: int = 0
-    compare_only: bool = False
-
-
-@dataclass(frozen=True)
-class ReloadResult:
-    """How a reload ended.
-
-    Attributes:
-        swapped: Whether the new model is in use.
-        success: The same; for a comparison only, whether it was made.
-        message: One line.
-        sha256: Of the file that was loaded, empty if none was.
-        comparison: Both models on the same frames.
-    """
-
-    swapped: bool
-    success: bool
-    message: str
-    sha256: str = ""
-    comparison: Comparison = field(default_factory=Comparison)
-
-
-class ReloadError(RuntimeError):
-    """The new model is not kept. The message is one line."""
+T = TypeVar("T")
 
 
 class ModelReload:
@@ -129,6 +62,7 @@ class ModelReload:
         self._active = active
         self._tell = tell
         self._box = Mailbox()
+        self._patience = Patience()
         self._lock = threading.Lock()
         self._candidate: PerceptionPipeline | None = None
         self._cancelled = ""
@@ -145,6 +79,7 @@ class ModelReload:
             self._cancelled = reason
             candidate = None if self._swapped else self._candidate
         self._box.close()
+        self._patience.end()  # a model that loads cannot be interrupted
         if candidate is not None:
             candidate.engine.interrupt()  # it may hang on a frame of the comparison
 
@@ -160,21 +95,27 @@ class ModelReload:
             self._exchange.settle()
         return self._result(True, message)
 
+    def broken(self, error: Exception) -> ReloadResult:
+        """Return the answer where :meth:`run` raised: which model runs is told all the same."""
+        runs = self._swapped and not self._exchange.fault
+        path = self._exchange.current.engine.info.get("path", "the running model")
+        rest = f"{path} runs, unwatched" if runs else f"{path} goes on"
+        line = " ".join(f"unexpected error: {error!r}; {rest}; see the node's log".split())
+        return self._result(runs, line)
+
     def _result(self, success: bool, message: str) -> ReloadResult:
         swapped = self._swapped and success
         return ReloadResult(swapped, success, message, self._sha256, self._comparison)
 
     def _run(self) -> str:
         request, exchange = self._request, self._exchange
-        if request.shadow_frames and not self._active:
-            raise ReloadError(
-                f"shadow_frames: got {request.shadow_frames} while no frames are perceived, "
-                "expected 0; activate the node first"
-            )
-        if request.compare_only and not request.shadow_frames:
-            raise ReloadError("compare_only: got no shadow_frames, expected some to compare on")
+        request.check(self._active)
         self._tell(f"loading {request.model_path}")
-        pipeline = load_pipeline(request.model_path or None, exchange.current.config)
+        pipeline = self._within(
+            self._config.load_limit_s,
+            "loading: got no end of it",
+            lambda: load_pipeline(request.model_path or None, exchange.current.config),
+        )
         self._candidate, self._sha256 = pipeline, pipeline.engine.sha256
         exchange.join(pipeline)
         if self._active:
@@ -187,8 +128,8 @@ class ModelReload:
         with self._lock:
             if self._cancelled:
                 raise ReloadError(self._cancelled)
+            self._swapped = True  # also if those who are told of it fail
             exchange.swap(pipeline, probation=self._active and self._config.probation_frames > 0)
-            self._swapped = True
         watched = self._watch(pipeline)
         told = (f"{pipeline.engine.info['path']} runs", watched, scale_line)
         return "; ".join(filter(None, (*told, self._comparison.line())))
@@ -202,7 +143,11 @@ class ModelReload:
             self._tell(f"comparing, {count} of {self._request.shadow_frames} frames")
             frame, perception, _ = self._next("to compare on")
             try:
-                other = candidate.process(frame, wanted)
+                other = self._within(
+                    self._config.frame_limit_s,
+                    "comparison: got no answer of the new model",
+                    lambda frame=frame: candidate.process(frame, wanted),
+                )
             except FrameError as error:
                 raise ReloadError(self._cancelled or f"health: {error}") from error
             shadow.update(difference(perception, other, same_labels=alike))
@@ -266,16 +211,31 @@ class ModelReload:
                 f"reload.latency_budget_ms {budget_ms:g}"
             )
 
+    def _within(self, limit_s: float, what: str, call: Callable[[], T]) -> T:
+        try:
+            return self._patience.call(call, limit_s)
+        except OutOfTimeError:
+            if self._candidate is not None:
+                self._candidate.engine.interrupt()  # so that its thread ends some time
+            raise ReloadError(
+                self._cancelled or f"{what} within {limit_s:g} s, expected one"
+            ) from None
+
     def _next(self, what: str) -> Seen:
-        found = self._box.take(self._config.frame_wait_s)
+        wait_s, limit_s = self._config.frame_wait_s, self._config.load_limit_s
+        found, waited_s = self._box.take(wait_s), wait_s
         # A frame that hangs is for the watchdog to end: it takes a model on probation back.
         while found is None and self._hangs():
-            found = self._box.take(self._config.frame_wait_s)
+            if waited_s >= limit_s:  # it may have given up, or been told not to
+                wait_s = waited_s
+                self._exchange.roll_back(f"a frame hangs for more than {limit_s:g} s")
+                break
+            found, waited_s = self._box.take(wait_s), waited_s + wait_s
         if self._cancelled:
             raise ReloadError(self._cancelled)
         if found is None:
             raise ReloadError(
-                f"got no frame {what} within {self._config.frame_wait_s:g} s, expected images and "
+                f"got no frame {what} within {wait_s:g} s, expected images and "
                 "a subscriber to an output"
             )
         return found

@@ -16,11 +16,12 @@ from gam_depth_ros import memory, messages, topics
 from gam_depth_ros.health import Health
 from gam_depth_ros.parameters import NodeConfig
 from gam_depth_ros.perceiver import Perceiver
-from gam_depth_ros.reload import ModelReload, ReloadRequest, ReloadResult
+from gam_depth_ros.reload import ModelReload
+from gam_depth_ros.reload_terms import ReloadRequest, ReloadResult
 
 log = logging.getLogger(__name__)
 
-# A model that loads cannot be interrupted: its thread is left to find that it was cancelled.
+# For the thread of a reload to find that it was cancelled.
 CANCEL_S = 2.0
 
 
@@ -71,6 +72,11 @@ class ReloadService:
             self._running.reload.cancel(reason)
             self._running.thread.join(CANCEL_S)
 
+    @property
+    def answering(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._running is not None
+
     async def _on_request(self, request: Any, response: Any) -> Any:
         perceiver, config = self._perceiver(), self._config()
         refusal = ""
@@ -116,12 +122,12 @@ class ReloadService:
 def _run_safely(reload: ModelReload) -> ReloadResult:
     try:
         result = reload.run()
-        memory.trim()  # the model that was let go of
-        return result
     except Exception as error:
         # The border of the thread: whoever called waits for an answer, whatever happened.
         log.exception("reload: unexpected error")
-        return ReloadResult(False, False, f"unexpected error: {error!r}; see the node's log")
+        result = reload.broken(error)
+    memory.trim()  # the model that was let go of
+    return result
 
 
 def _filled(response: Any, result: ReloadResult) -> Any:

@@ -7,6 +7,7 @@ and is what one network's metric scale has to be divided by to serve the other.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.request import Outputs
 
 ENGINE = "engine"
+# Frames that a comparison is made on at most: half a minute at 30 Hz.
+MAX_FRAMES = 1000
 # A sixteenth of the pixels gives the medians of a picture to a thousandth.
 _STEP = 4
 # Below this spread of log depth between the tenth and the ninetieth percentile nothing is seen.
@@ -137,9 +140,9 @@ class Comparison:
 
 @dataclass
 class Shadow:
-    """Collects differences."""
+    """Collects the last ``MAX_FRAMES`` differences."""
 
-    seen: list[Difference] = field(default_factory=list)
+    seen: deque[Difference] = field(default_factory=lambda: deque(maxlen=MAX_FRAMES))
 
     def update(self, one: Difference) -> None:
         """Take a frame's difference."""

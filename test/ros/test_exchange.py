@@ -13,7 +13,8 @@ from tiny_model import write_tiny_model
 from gam_depth_ros.core.frame import Frame
 from gam_depth_ros.core.pipeline import FrameError, Outputs
 from gam_depth_ros.exchange import Exchange
-from gam_depth_ros.reload import ModelReload, ReloadConfig, ReloadRequest
+from gam_depth_ros.reload import ModelReload
+from gam_depth_ros.reload_terms import ReloadConfig, ReloadRequest
 
 PICTURE = np.full((48, 64, 3), 102, np.uint8)
 OUT = Outputs.none()
