@@ -103,6 +103,12 @@ def test_a_little_after_the_newest_the_motion_before_goes_on():
         strict.odom_T_camera(201 * MS, CAMERA)
 
 
+def test_a_first_pose_before_the_image_is_said_to_lie_before_it():
+    buffer = odometry(pose(100))
+    with pytest.raises(OdometryError, match=r"newest pose 0\.020 s before the image and the motion"):
+        position(buffer, 120)
+
+
 def test_what_lies_before_the_first_pose_or_in_a_gap_is_not_told():
     buffer = odometry(pose(100), pose(500, 1.0))
     with pytest.raises(OdometryError, match=r"oldest pose 0\.050 s after the image"):

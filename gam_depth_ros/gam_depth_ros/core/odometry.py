@@ -154,6 +154,13 @@ class Odometry:
             return self._within(poses, stamp_ns)
         if ahead_ns > self._config.max_ahead_s * 1e9:
             raise _unknown(ahead_ns, "newest pose", "before", self._config.max_ahead_s)
+        known_ns = newest.stamp_ns - poses[0].stamp_ns
+        if known_ns < ahead_ns:
+            raise OdometryError(
+                f"odometry: got the newest pose {ahead_ns / 1e9:.3f} s before the image and the "
+                f"motion of {known_ns / 1e9:.3f} s before that, expected as long a motion to "
+                "carry on; the filter over time goes by optical flow"
+            )
         # Of equal length, so that the noise of poses close together is not blown up.
         before = self._within(poses, newest.stamp_ns - ahead_ns)
         return between(before, newest.frame_T_child, 2.0)
