@@ -26,8 +26,16 @@ def test_a_jump_back_beyond_the_limit_begins_again():
     assert judged(1000, 1000 - limit_ms)[1] == LATE
 
 
-def test_stamps_that_go_on_from_a_short_jump_back_begin_again_at_the_second():
-    assert judged(1000, 900, 933, 966) == [IN_ORDER, LATE, BACK, IN_ORDER]
+def test_stamps_that_go_on_from_a_short_jump_back_begin_again_at_the_fourth():
+    assert judged(1000, 900, 910, 920, 930, 940) == [IN_ORDER, *[LATE] * 3, BACK, IN_ORDER]
+
+
+def test_a_short_jump_back_that_has_caught_up_goes_on_in_order():
+    assert judged(1000, 900, 933, 966, 1000) == [IN_ORDER, *[LATE] * 3, IN_ORDER]
+
+
+def test_two_late_images_in_rising_order_begin_nothing_again():
+    assert judged(1000, 1100, 1033, 1066, 1133) == [IN_ORDER, IN_ORDER, LATE, LATE, IN_ORDER]
 
 
 def test_images_overtaken_one_by_one_never_begin_again():
