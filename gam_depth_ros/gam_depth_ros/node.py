@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,8 @@ DIAGNOSTICS_PERIOD_S = 1.0
 LOOK_PERIOD_S = 0.2
 # How soon a signal is seen: Python handles it only between two waits of the executor.
 SPIN_S = 0.1
+# For the caller of a reload to be answered after a shutdown.
+ANSWER_S = 2.0
 SHOWN = 4
 SCALE_FORGOTTEN = "scale forgotten: metric outputs are NaN until it is known again"
 
@@ -62,7 +65,7 @@ class GamDepthNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("gam_depth", **kwargs)
         self._log_handler = log_bridge.attach(self.get_logger())
-        self.finished = False
+        self._shut_down_s: float | None = None
         self._throttle = log_bridge.Throttle(REPEATED_LINES_S)
         self._once = log_bridge.Throttle(float("inf"))
         self._health = Health()
@@ -89,6 +92,14 @@ class GamDepthNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
         self.create_timer(LOOK_PERIOD_S, self._look, clock=steady)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was shut down, and who waits for the end of a reload was answered."""
+        if self._shut_down_s is None:
+            return False
+        answering = self._reload is not None and self._reload.answering
+        return not answering or time.monotonic() - self._shut_down_s > ANSWER_S
 
     @property
     def autostart(self) -> bool:
@@ -139,7 +150,7 @@ class GamDepthNode(LifecycleNode):
         """Stop and let go of everything, whatever the state."""
         self._stop()
         self._release()
-        self.finished = True
+        self._shut_down_s = time.monotonic()
         return SUCCESS
 
     @log_bridge.logged
@@ -232,13 +243,19 @@ def main(args: list[str] | None = None) -> int:
         return 1
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    if node.autostart and node.trigger_configure() == SUCCESS:
-        node.trigger_activate()
-    while rclpy.ok() and not (stop.is_set() or node.finished):
-        executor.spin_once(timeout_sec=SPIN_S)
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.try_shutdown()
+    try:
+        if node.autostart and node.trigger_configure() == SUCCESS:
+            node.trigger_activate()
+        while rclpy.ok() and not (stop.is_set() or node.finished):
+            executor.spin_once(timeout_sec=SPIN_S)
+    except Exception as error:
+        # The border of the process: what a timer or a service raises, rclpy passes on.
+        log.exception("unexpected error %r in a callback: the node ends", error)
+        return 1
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
     return 0
 
 

@@ -81,6 +81,7 @@ class Perceiver:
         self._supervisor.restart()
         self.exchange.reset()
         self._order = StampOrder()
+        self._outputs.withheld = frozenset()  # the ladder begins anew
         slop_s, wait_s = config.pipeline.pairing_slop_s, config.pairing_wait_s
         self._intake = Intake(slop_s, wait_s, self._health.dropped)
         self._inputs = Inputs(

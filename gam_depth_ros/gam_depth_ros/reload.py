@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -146,7 +147,7 @@ class ModelReload:
                 other = self._within(
                     self._config.frame_limit_s,
                     "comparison: got no answer of the new model",
-                    lambda frame=frame: candidate.process(frame, wanted),
+                    partial(candidate.process, frame, wanted),
                 )
             except FrameError as error:
                 raise ReloadError(self._cancelled or f"health: {error}") from error
