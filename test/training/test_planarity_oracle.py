@@ -47,8 +47,8 @@ def test_edge_costs_equal_the_official_ones(oracle):
     costs = planarity.segment_edge_costs(
         oracle["img_t"], oracle["aligned_norm"], offset, shifted=True
     )
-    torch.testing.assert_close(costs[0], oracle["cost_down"], atol=3e-5, rtol=0)
-    torch.testing.assert_close(costs[1], oracle["cost_right"], atol=3e-5, rtol=0)
+    torch.testing.assert_close(costs[0], oracle["cost_down"], atol=1e-6, rtol=0)
+    torch.testing.assert_close(costs[1], oracle["cost_right"], atol=1e-6, rtol=0)
 
 
 def test_planar_depth_and_mask_equal_the_official_ones(oracle):

@@ -148,7 +148,8 @@ def segment_edge_costs(
         def step(field: Tensor, down: int = below, across: int = right) -> Tensor:
             field = field[inside]
             rows, columns = field.shape[-2:]
-            return field[..., : rows - down, : columns - across] - field[..., down:, across:]
+            # This way round: the 1e-6 that is added to each difference sees its sign.
+            return field[..., down:, across:] - field[..., : rows - down, : columns - across]
 
         colour = _stretch(_length(step(image)))
         plane = _stretch(step(offset).abs()) + _stretch(_length(step(aligned)))
