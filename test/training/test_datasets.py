@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -71,6 +72,36 @@ def test_scannet_faults_are_named(scans, tmp_path):
     (scans / "scene0707_00" / "intrinsic" / "intrinsic_color.txt").unlink()
     with pytest.raises(ValueError, match=r"intrinsic_color\.txt: got FileNotFoundError"):
         scannet.read_list(scene, scans, (0,))
+
+
+def test_scannet_test_pictures_without_intrinsics_are_read_for_scores_alone(
+    scans, tmp_path, caplog
+):
+    shutil.rmtree(scans / "scene0707_00" / "intrinsic")
+    split = write_list(tmp_path / "test.txt", "scene0707_00/color/10.jpg")
+    (clip,) = scannet.read_list(split, scans, offsets=(0,))
+    assert read_evaluation_frame(clip, scannet.RULES).depth_m[1, 0] == np.float32(2.010)
+    assert "nominal camera" in caplog.text
+    with pytest.raises(ValueError, match=r"intrinsic_color\.txt: got FileNotFoundError"):
+        scannet.read_list(split, scans, offsets=(-1, 0, 1))
+
+
+def test_scannet_packed_test_set_is_read_by_the_same_list(tmp_path):
+    for scene, number in (("scene0707_00", 20), ("scene0707_00", 100), ("scene0708_01", 20)):
+        write_picture(tmp_path / f"{scene}_color_{number}.jpg", 162, 121)
+        write_depth(tmp_path / f"{scene}_depth_{number}.png", 2000 + number, 80, 60)
+    lines = ("scene0707_00/color/100.jpg", "scene0708_01/color/20.jpg")
+    split = write_list(tmp_path / "test.txt", *lines)
+    clips = scannet.read_list(split, tmp_path, offsets=(0,))
+    frames = [read_evaluation_frame(clip, scannet.RULES) for clip in clips]
+    assert [frame.depth_m[1, 0] for frame in frames] == [np.float32(2.1), np.float32(2.02)]
+    assert [clip.group for clip in clips] == ["scene0707", "scene0708"]
+    # Its neighbours were left out: what lies next in it is from seconds later.
+    with pytest.raises(ValueError, match="got a packed test set"):
+        scannet.read_list(split, tmp_path, offsets=(-1, 0, 1))
+    absent = write_list(tmp_path / "a.txt", "scene0707_00/color/21.jpg")
+    with pytest.raises(ValueError, match=r"21\.jpg: got no such file"):
+        scannet.read_list(absent, tmp_path, offsets=(0,))
 
 
 # InteriorNet

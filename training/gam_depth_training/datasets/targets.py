@@ -16,6 +16,7 @@ def read_targets(
     pictures_in: str,
     offsets: Sequence[int],
     gap: int,
+    file_of: Callable[[Path, PurePosixPath], Path] = Path.joinpath,
 ) -> list[Clip]:
     """Return the clips that a split list names.
 
@@ -27,6 +28,7 @@ def read_targets(
         pictures_in: Folder of a recording below which its pictures lie.
         offsets: Temporal offsets, 0 among them.
         gap: Frames between neighbours.
+        file_of: Finds a picture of the list, given the data set's folder.
 
     Raises:
         ValueError: Entries that are not there, or none with all its neighbours.
@@ -45,7 +47,7 @@ def read_targets(
         name = str(PurePosixPath(*path.parts[: path.parts.index(pictures_in)]))
         targets = wanted.setdefault(name, [])
         if targets is not None:
-            targets.append(root / path)
+            targets.append(file_of(root, path))
     clips: list[Clip] = []
     count = 0
     for name, targets in wanted.items():
