@@ -24,6 +24,7 @@ from gam_depth_training import checkpoints, video_fit
 from gam_depth_training.callbacks import freeze_statistics
 from gam_depth_training.checkpoints import LAST, AtomicCheckpointIO
 from gam_depth_training.recipe_file import load_recipe
+from gam_depth_training.recipe_module import RecipeModule, network_state
 from gam_depth_training.release import load_network
 from gam_depth_training.video_fit import RECIPE, WEIGHTS, TrainingData, fit_recipe
 from gam_depth_training.video_validation import ReferenceFrames
@@ -213,18 +214,14 @@ def test_a_run_scores_its_validation_frames_and_logs_terms_and_pictures(folder):
     assert shown <= set(events.Tags()["images"])
 
 
-def test_two_processes_compute_what_one_does_on_the_joined_batch(folder):
-    # With key points and partly labelled pictures: each process divides by counts of its own.
-    sequence = write_sequence(folder / "wall", frames=6)
-    alone = video_runs.watched_step(sequence, folder / "alone", 1, "keypoints")
-    out = folder / "together"
-    out.mkdir()
+def _together(*arguments: str) -> tuple[list[int], list[str]]:
+    """Run two processes of one training; return how each ended and what it said."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     processes = [
         subprocess.Popen(
-            [sys.executable, video_runs.__file__, str(sequence), str(out), "keypoints"],
+            [sys.executable, video_runs.__file__, *arguments],
             env={
                 **os.environ,
                 "MASTER_ADDR": "127.0.0.1",
@@ -239,7 +236,17 @@ def test_two_processes_compute_what_one_does_on_the_joined_batch(folder):
         for rank in range(2)
     ]
     said = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    return [process.returncode for process in processes], said
+
+
+def test_two_processes_compute_what_one_does_on_the_joined_batch(folder):
+    # With key points and partly labelled pictures: each process divides by counts of its own.
+    sequence = write_sequence(folder / "wall", frames=6)
+    alone = video_runs.watched_step(sequence, folder / "alone", 1, "keypoints")
+    out = folder / "together"
+    out.mkdir()
+    codes, said = _together(str(sequence), str(out), "keypoints")
+    assert codes == [0, 0], said
     for rank in range(2):
         found = torch.load(out / f"found_{rank}.pt")
         assert found.keys() == alone.keys()
@@ -247,3 +254,32 @@ def test_two_processes_compute_what_one_does_on_the_joined_batch(folder):
             scale = float(expected.abs().max()) + 1e-12
             difference = float((found[name] - expected).abs().max()) / scale
             assert difference < 1e-3, f"{name}: {difference}"
+
+
+def test_what_breaks_in_one_process_ends_both_with_the_same_words(folder):
+    sequence = write_sequence(folder / "wall", frames=6)
+    codes, said = _together(str(sequence), str(folder), "gradient_mask", "broken")
+    assert 0 not in codes
+    refusals = [text.rpartition("NonFiniteLossError: ")[2].splitlines()[0] for text in said]
+    assert refusals[0] == refusals[1], said
+    assert refusals[0].startswith("got photometric, total not finite at step 0 of clips wall/")
+    # The clips of the process that has it, two of the batch's four.
+    assert refusals[0].count("wall/") == 2
+
+
+def test_other_weights_to_start_from_under_the_same_name_are_refused(folder):
+    recipe = tiny_recipe(max_steps=2)
+    start = folder / "start.pt"
+    torch.save(network_state(RecipeModule(recipe, 1)), start)
+    recipe = replace(recipe, start=str(start))
+    data = TrainingData(video_dataset(recipe, write_sequence(folder / "wall", frames=4)))
+    out, run = folder / "run", options(checkpoint_every=1)
+    with pytest.raises(KilledError):
+        fit_recipe(recipe, data, out, run, [Kill(2)])
+    torch.save(network_state(RecipeModule(replace(recipe, start=None), 1)), start)
+    with pytest.raises(ValueError, match="got a checkpoint of start"):
+        fit_recipe(recipe, data, out, run)
+    start.unlink()
+    with pytest.raises(ValueError, match="FileNotFoundError while reading it") as caught:
+        fit_recipe(recipe, data, out, run)
+    assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -68,6 +69,17 @@ class KnownTargets:
             keypoints=(rng.random(SIZE_HW) < rng.uniform(0.05, 0.3)).astype(np.uint8),
             labels=labels,
         )
+
+
+class BrokenInTheSecond(KnownTargets):
+    """The same, but that the second of two processes gets a magnitude that is no number."""
+
+    def load(self, key: str) -> PreparedFrame:
+        """Draw, and break."""
+        frame = super().load(key)
+        if os.environ["LOCAL_RANK"] == "1":
+            frame.magnitude[0, 3, 3] = np.nan
+        return frame
 
 
 def tiny_recipe(**changes: Any) -> Recipe:
@@ -143,7 +155,7 @@ class Watch(Callback):
 
 
 def watched_step(
-    folder: Path, out: Path, devices: int, photometric: str
+    folder: Path, out: Path, devices: int, photometric: str, prepared: KnownTargets | None = None
 ) -> dict[str, torch.Tensor]:
     """Take one step of the whole method, quirks off, and return its loss and gradients."""
     recipe = tiny_recipe(
@@ -153,7 +165,7 @@ def watched_step(
         max_steps=1,
     )
     watch = Watch()
-    data = TrainingData(video_dataset(recipe, folder, prepared=KnownTargets()))
+    data = TrainingData(video_dataset(recipe, folder, prepared=prepared or KnownTargets()))
     run = options(devices=devices, checkpoint_every=1000)
     fit_recipe(recipe, data, out, run, [watch])
     return watch.found
@@ -162,5 +174,6 @@ def watched_step(
 if __name__ == "__main__":
     sequence, target, kind = sys.argv[1:4]
     leave_out_checkpoints(pytest.MonkeyPatch())
-    found = watched_step(Path(sequence), Path(target), 2, kind)
+    targets = BrokenInTheSecond() if "broken" in sys.argv[4:] else KnownTargets()
+    found = watched_step(Path(sequence), Path(target), 2, kind, targets)
     torch.save(found, Path(target) / f"found_{torch.distributed.get_rank()}.pt")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from gam_depth_training.agreement import good_in_all, said_by_all
 from gam_depth_training.batch import Batch
 from gam_depth_training.callbacks import freeze_stem
 from gam_depth_training.config import LossWeights
@@ -109,10 +110,11 @@ class RecipeModule(SelfSupervisedModule):
         loss = super().training_step(clips, batch_index)
         terms = supervised_terms(self.network(rooms.image), rooms)
         known = weighted_total(terms, LossWeights())
-        if not torch.isfinite(known):
+        if not good_in_all(torch.isfinite(known)):
             broken = [name for name, term in terms.items() if not torch.isfinite(term)]
+            said = said_by_all(", ".join(broken) or None)
             raise NonFiniteLossError(
-                f"loss term {', '.join(broken)} of replayed rooms is not finite at step "
+                f"loss term {said} of replayed rooms is not finite at step "
                 f"{self.global_step}; lower the learning rate"
             )
         self.log_dict({f"replay/{name}": term.detach() for name, term in terms.items()})

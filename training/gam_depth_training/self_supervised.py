@@ -8,6 +8,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from gam_depth_training.agreement import good_in_all, said_by_all
 from gam_depth_training.geometry import chain_poses, compose, pose_matrix, synthesize_view
 from gam_depth_training.module import NonFiniteLossError
 from gam_depth_training.networks import JointNetwork
@@ -128,12 +129,16 @@ class SelfSupervisedModule(lightning.LightningModule):
             )
 
     def _refuse_non_finite(self, values: Mapping[str, Tensor], batch: VideoBatch) -> None:
+        """Refuse values in all processes where one has a broken one: none may wait for it."""
         finite = torch.stack([torch.isfinite(v).all() for v in values.values()])
-        if finite.all():
+        if good_in_all(finite.all()):
             return
         broken = [name for name, good in zip(values, finite.tolist(), strict=True) if not good]
-        raise NonFiniteLossError(
+        own = (
             f"got {', '.join(broken)} not finite at step {self.global_step} of clips "
-            f"{', '.join(batch.keys)}, expected numbers; look at these clips or lower the "
-            "learning rate"
+            f"{', '.join(batch.keys)}"
+        )
+        raise NonFiniteLossError(
+            f"{said_by_all(own if broken else None)}, expected numbers; look at these clips or "
+            "lower the learning rate"
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gam_depth_training.checkpoints import UNREADABLE
+from gam_depth_training.file_digest import file_digest
 from gam_depth_training.onnx_weights import read_onnx_state
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
             "checkpoint of `gam-depth-train fit` or a model file (.onnx)"
         ) from error
     return dict(state)
+
+
+def weights_digest(path: str | None) -> str | None:
+    """Return 12 hexadecimal digits of a file of weights, None where none is named.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return file_digest(Path(path))[:12]
+    except OSError as error:
+        raise ValueError(
+            f"{path}: got {error.__class__.__name__} while reading it, expected weights to start "
+            "from; check the path"
+        ) from error
 
 
 def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

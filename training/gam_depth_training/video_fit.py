@@ -35,6 +35,7 @@ from gam_depth_training.recipe import Recipe
 from gam_depth_training.recipe_file import save_recipe
 from gam_depth_training.recipe_module import RecipeModule, network_state
 from gam_depth_training.self_teaching import teacher_digest
+from gam_depth_training.start_weights import weights_digest
 from gam_depth_training.video_dataset import VideoDataset
 from gam_depth_training.video_loader import Place, WithReplay, video_loader
 from gam_depth_training.video_validation import DepthScore, ReferenceFrames, score_network
@@ -165,8 +166,13 @@ def fit_recipe(
 def _identity(recipe: Recipe, data: TrainingData) -> dict[str, str]:
     """Say what a checkpoint must have in common with a run to be its own."""
     identity = {"recipe": f"{recipe.name} {recipe.digest()}", "data": data.digest()}
-    teacher = teacher_digest(recipe)
-    return identity if teacher is None else {**identity, "teacher": teacher}
+    # The recipe holds the paths of these files; what is in them may change.
+    contents = {
+        "teacher": teacher_digest(recipe),
+        "start": weights_digest(recipe.start),
+        "imagenet": weights_digest(recipe.imagenet),
+    }
+    return identity | {name: digest for name, digest in contents.items() if digest is not None}
 
 
 def _check_replay(recipe: Recipe, data: TrainingData) -> None:
