@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from gam_depth_training.decoder import double_bilinearly
 from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.networks import Decoder, Head, JointNetwork, disparity_to_depth
 from gam_depth_training.pose_networks import MotionNetwork, PoseDecoder, PoseNetwork
@@ -57,6 +58,15 @@ def test_decoders_equal_the_official_ones(oracle, seed, channels, activation, ke
     with torch.no_grad():
         output = activation(module(_features(oracle)))
     np.testing.assert_allclose(output.numpy(), oracle[key], atol=1e-5)
+
+
+def test_a_decoder_told_to_double_bilinearly_equals_the_official_one_for_scannet(oracle):
+    module = torch.nn.Sequential(Decoder(), Head(16, 1))
+    _draw(module, _decoder_order(), 101)
+    double_bilinearly(module)
+    with torch.no_grad():
+        output = torch.sigmoid(module(_features(oracle)))
+    np.testing.assert_allclose(output, oracle["depth_decoder_disp0_bilinear"], atol=1e-5)
 
 
 def test_pose_decoder_equals_the_official_one(oracle):

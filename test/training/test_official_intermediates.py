@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from gam_depth_training import geometry, planarity
+from gam_depth_training import geometry, losses, planarity
 from gam_depth_training.datasets import nyuv2
 from gam_depth_training.frame_geometry import FrameGeometry
 from gam_depth_training.gradient_mask import (
@@ -76,6 +77,26 @@ def test_mask_and_weighted_errors_are_the_official_ones(step):
     assert term.item() == pytest.approx(official.mean(), abs=1e-7)
     intended = np.mean([official[0, 0].mean(), official[1, 1].mean()])
     assert weighted_photometric(minimum, mask).item() == pytest.approx(intended, abs=1e-7)
+
+
+def test_the_minimum_teaches_the_source_that_the_official_one_chose(step):
+    errors, identity = (
+        torch.from_numpy(step[name]).requires_grad_()
+        for name in ("reproj_losses", "identity_losses")
+    )
+    losses.minimum_reprojection(errors, identity).sum().backward()
+    taught = torch.cat((identity.grad, errors.grad), 1)
+    chosen = torch.from_numpy(step["combined_argmin"])
+    assert torch.equal(taught, one_hot(chosen, 8).movedim(-1, 1).float())
+
+
+def test_planes_are_solved_for_with_the_official_inverse(elementary):
+    matrices = torch.from_numpy(elementary["mat3"]).double()
+    columns = [
+        planarity._solve_symmetric(matrices, axis.expand(len(matrices), 3))
+        for axis in torch.eye(3, dtype=torch.float64)
+    ]
+    _close(torch.stack(columns, 2), elementary["mat3_inv"], 2e-6)
 
 
 def test_segmentation_gets_the_official_costs_and_its_labels_land_where_they_did(step, monkeypatch):

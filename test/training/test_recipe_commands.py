@@ -70,6 +70,8 @@ def test_fit_then_validate_on_a_recording_with_depth(folder):
     code, said = _run("validate", "--weights", weights, "--data", other, "--json", out)
     assert code == 0, said
     assert json.loads(out.read_text())["abs_rel"] == pytest.approx(scores["abs_rel"])
+    _run("validate", "--weights", weights, "--data", other, "--bilinear", "--json", out)
+    assert json.loads(out.read_text())["abs_rel"] != pytest.approx(scores["abs_rel"], rel=1e-6)
 
 
 def test_fit_says_what_a_recipe_lacks(folder):

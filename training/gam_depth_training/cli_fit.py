@@ -173,12 +173,12 @@ def validate(
     size: Annotated[
         str, typer.Option(help="HEIGHTxWIDTH of the network's input; default: as trained.")
     ] = "",
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="File for the scores.")
-    ] = None,
+    bilinear: Annotated[bool, typer.Option("--bilinear", help="Official on ScanNet.")] = False,
+    json_out: Annotated[Path | None, typer.Option("--json", help="File for the scores.")] = None,
 ) -> None:
     """Score weights on recordings with depth: by picture, median-scaled, clipped to 0.1-10 m."""
     from gam_depth_training.datasets.nyuv2 import RULES, read_labelled
+    from gam_depth_training.decoder import double_bilinearly
     from gam_depth_training.release import load_network
     from gam_depth_training.video_data import Source
     from gam_depth_training.video_fit import scores_by_room
@@ -186,6 +186,8 @@ def validate(
 
     try:
         network, size_hw = load_network(weights), validation_size(size, weights)
+        if bilinear:
+            double_bilinearly(network)
         if nyuv2 is not None:
             if split is None:
                 raise ValueError("--nyuv2: got no --split, expected splits.mat or a list")

@@ -52,7 +52,7 @@ class Decoder(nn.Module):
     """The paper's decoder: five times convolve, double, join the encoder's feature, convolve.
 
     Five encoder features → B×channels[0]×H×W at the input's resolution; with fewer steps at half
-    of it or at a quarter. Doubling is nearest.
+    of it or at a quarter. Doubling is nearest; see double_bilinearly.
 
     Args:
         channels: Output channels of the steps, finest first.
@@ -81,6 +81,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.first_step = first_step
         self.steps = len(channels)
+        self.doubling = "nearest"
         if incoming is None:
             incoming = encoder_channels[-1] if first_step == 0 else channels[-first_step]
         before, after = [], []
@@ -101,11 +102,21 @@ class Decoder(nn.Module):
         """Run the steps from ``start`` to before ``end`` on ``x``, the output of those before."""
         for step in range(start, end):
             x = self.before[step - self.first_step](x)
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = functional.interpolate(x, scale_factor=2.0, mode=self.doubling)
             if step < self.STEPS - 1:
                 x = torch.cat((x, features[3 - step]), dim=1)
             x = self.after[step - self.first_step](x)
         return x
+
+
+def double_bilinearly(network: nn.Module) -> None:
+    """Let a network's decoders double features bilinearly, though they were trained by nearest.
+
+    The official code scores ScanNet so; for comparing with its published figures alone.
+    """
+    for part in network.modules():
+        if isinstance(part, Decoder):
+            part.doubling = "bilinear"
 
 
 class Head(nn.Module):

@@ -13,7 +13,8 @@ class OfficialQuirks:
     switch: ties of the identity minimum, which the code breaks by noise of 1e-5, go to the
     identity, so that a run can be repeated; the float64 magnitude does not make the loss float64;
     crops, flips and resizes keep pixel centres (see frame_geometry); and ScanNet is scored with the
-    network that was trained, where the code's script doubles features bilinearly, not by nearest.
+    network that was trained, where the code's script doubles features bilinearly, not by nearest:
+    ``validate --bilinear`` does so.
 
     Attributes:
         batch_broadcasting: The B×H×W minimum times the B×1×H×W mask gives B×B×H×W: every
