@@ -7,6 +7,7 @@ find the queue full, or the disk, are lost and counted, and that is said once.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -93,13 +94,12 @@ class RotatedFile:
     def _ready(self, more: int) -> BinaryIO:
         if self._stream is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: what a full disk refuses must not lie in wait for the next write.
-            self._stream = self._path.open("ab", buffering=0)
+            self._stream = _opened(self._path)
             self._size = os.fstat(self._stream.fileno()).st_size
         if self._size and self._size + more > self._max_bytes:
             self.close()
             self._turn_over()
-            self._stream = self._path.open("ab", buffering=0)
+            self._stream = _opened(self._path)
             self._size, self._torn = 0, False
         return self._stream
 
@@ -171,6 +171,21 @@ class PerformanceLog:
                 f"performance log {self._path}: {why}; lines are lost until then, frames are not"
             )
             log.error(self.problem)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file to append to, for this process alone; raises OSError where another has it."""
+    # Unbuffered: what a full disk refuses must not lie in wait for the next write.
+    stream = path.open("ab", buffering=0)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:  # else a file system that has no locks
+            stream.close()
+            raise OSError(
+                errno.EBUSY, "another node writes it, give each a performance_log.path of its own"
+            ) from None
+    return stream
 
 
 def numbered(path: Path, index: int) -> Path:

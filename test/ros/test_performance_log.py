@@ -46,6 +46,20 @@ def test_a_node_started_again_goes_on_where_the_file_ended(tmp_path):
     assert len(lines(path)) == 2
 
 
+def test_a_second_node_on_the_same_path_is_refused_with_the_reason_until_the_first_ends(tmp_path):
+    path = tmp_path / "log"
+    first, second = (RotatedFile(path, max_bytes=20, kept=2) for _ in range(2))
+    for _ in range(3):  # the first turns over meanwhile
+        first.append(b"line 0001")
+        with pytest.raises(OSError, match=r"another node writes it, give each a performance_log"):
+            second.append(b"line 0002")
+    first.close()
+    second.append(b"line 0002")
+    second.close()
+    assert lines(path) == ["line 0001", "line 0002"]
+    assert names(tmp_path) == ["log", "log.1"]
+
+
 def test_files_turn_over_before_they_exceed_their_size_and_the_oldest_goes(tmp_path):
     path = tmp_path / "log"
     file = RotatedFile(path, max_bytes=20, kept=2)
