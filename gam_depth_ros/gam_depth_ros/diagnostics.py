@@ -43,6 +43,10 @@ def diagnostic_array(snapshot: Snapshot, name: str, stamp: Any) -> DiagnosticArr
     for stage, (p50_ms, p99_ms) in snapshot.stage_ms.items():
         facts[f"{stage} p50 (ms)"] = f"{p50_ms:.1f}"
         facts[f"{stage} p99 (ms)"] = f"{p99_ms:.1f}"
+    for index, line in enumerate(snapshot.qos_faults):
+        facts[f"QoS fault {index + 1}"] = line
+    for index, line in enumerate(snapshot.silent_inputs):
+        facts[f"silent input {index + 1}"] = line
     for index, note in enumerate(snapshot.notes):
         facts[f"note {index + 1}"] = note
     status = DiagnosticStatus(
@@ -71,7 +75,7 @@ def _counts(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _state(snapshot: Snapshot) -> dict[str, Any]:
-    degrees_c = snapshot.temperature_c
+    degrees_c, age_s = snapshot.temperature_c, snapshot.scale.age_s
     return {
         "model": snapshot.model.name,
         "model path": snapshot.model.path,
@@ -83,6 +87,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
         "scale": snapshot.scale.reason,
         "scale state": snapshot.scale.state,
         "scale value": f"{snapshot.scale.value:.4g}",
+        "scale age (s)": f"{age_s:.1f}" if math.isfinite(age_s) else "never",
         "picture": snapshot.quality.reason or "healthy",
         "drift": snapshot.quality.drift_line,
         "boundary agreement": f"{snapshot.quality.agreement:.2f}",
@@ -95,7 +100,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
 
 def to_status(snapshot: Snapshot, head: Header) -> Any:
     """Write a snapshot as gam_depth_msgs/PerceptionStatus."""
-    nothing = (math.nan, math.nan)
+    nothing, age_s = (math.nan, math.nan), snapshot.scale.age_s
     stages = {name: span for name, span in snapshot.stage_ms.items() if name != LATENCY}
     latency_ms = snapshot.stage_ms.get(LATENCY, nothing)
     return PerceptionStatus(
@@ -131,4 +136,8 @@ def to_status(snapshot: Snapshot, head: Header) -> Any:
         given_up=list(snapshot.given_up),
         memory_mb=snapshot.rss_mb,
         cpu_temperature_c=snapshot.temperature_c,
+        reload=snapshot.reload,
+        scale_age_s=float(age_s) if math.isfinite(age_s) else math.nan,
+        qos_faults=list(snapshot.qos_faults),
+        silent_inputs=list(snapshot.silent_inputs),
     )

@@ -22,6 +22,7 @@ from gam_depth_ros.stopwatch import LATENCY, WAIT
 WINDOW_FRAMES = 300
 RATE_WINDOW_S = 5.0
 NOTES_KEPT = 5
+SHOWN = 4
 # Why an image was given up before its turn.
 NEWER, RATE, OVERTAKEN, STOPPED = "newer image", "ladder", "late stamp", "deactivated"
 DROP_REASONS = (NEWER, RATE, OVERTAKEN, STOPPED)
@@ -39,7 +40,8 @@ class Health:
         self._lock = threading.Lock()
         self.model = ModelFacts()
         # One line each, empty while all is well; whoever finds a fault writes it here.
-        self.problem = self.transport_warning = self.qos = self.namesake = ""
+        self.problem = self.transport_warning = self.namesake = ""
+        self.qos_faults: tuple[str, ...] = ()
         self.waiting_for = ""
         self.given_up: tuple[str, ...] = ()
         self.reload = ""
@@ -48,6 +50,7 @@ class Health:
     def restart(self) -> None:
         """Forget all counts, as at activation."""
         self.quality, self.scale = FrameQuality(), NO_SCALE
+        self.silent_inputs: tuple[str, ...] = ()
         self.hung = self.slow = self.stale = self.degraded = self.log_problem = ""
         with self._lock:
             self._in = self._published = self._failed = self._idle = self._replaced = 0
@@ -57,6 +60,7 @@ class Health:
             self._stages: dict[str, deque[float]] = {}
             self._notes: deque[str] = deque(maxlen=NOTES_KEPT)
             self._arrivals: dict[str, float] = {}
+            self._gaps_s: dict[str, float] = {}
             self._active_since_s = self._clock()
             self._begin_interval()
 
@@ -64,11 +68,19 @@ class Health:
         """Report the ages of these inputs, of which nothing has arrived yet."""
         with self._lock:
             self._arrivals = dict.fromkeys(inputs, math.nan)
+            self._gaps_s = dict.fromkeys(inputs, math.nan)
 
     def arrived(self, name: str) -> None:
         """Note that a message of an input arrived."""
         with self._lock:
-            self._arrivals[name] = self._clock()
+            now_s = self._clock()
+            self._gaps_s[name] = now_s - self._arrivals.get(name, math.nan)
+            self._arrivals[name] = now_s
+
+    def gap_s(self, name: str) -> float:
+        """Return the seconds between an input's last two messages; NaN before the second."""
+        with self._lock:
+            return self._gaps_s.get(name, math.nan)
 
     def silence_s(self, name: str) -> tuple[float, bool]:
         """Return the seconds since an input's last message, and whether there ever was one.
@@ -161,6 +173,8 @@ class Health:
                 interval=interval,
                 given_up=self.given_up,
                 reload=self.reload,
+                qos_faults=self.qos_faults,
+                silent_inputs=self.silent_inputs,
                 scale=self.scale,
                 quality=self.quality,
                 model=self.model,
@@ -175,8 +189,9 @@ class Health:
             degraded=self.degraded,
             log=self.log_problem,
             transport=self.transport_warning,
-            qos=self.qos,
+            qos="; ".join(self.qos_faults[:SHOWN]),
             namesake=self.namesake,
+            silent="; ".join(self.silent_inputs),
         )
 
     def _begin_interval(self) -> None:

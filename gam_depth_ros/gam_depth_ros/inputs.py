@@ -27,10 +27,10 @@ from gam_depth_ros.core.registration import Registrar, RegistrationError
 from gam_depth_ros.core.transforms import TransformError, TransformTree
 from gam_depth_ros.diagnostics import transport_warning
 from gam_depth_ros.health import RATE, Health
-from gam_depth_ros.input_watch import stale_line
 from gam_depth_ros.log_bridge import Throttle
 from gam_depth_ros.outputs import INTERFACES
 from gam_depth_ros.parameters import NodeConfig
+from gam_depth_ros.silence import SilenceWatch
 from gam_depth_ros.topics import Topic
 from gam_depth_ros.worker import Intake, Job
 
@@ -82,12 +82,15 @@ class Inputs:
             (topics.TF_STATIC, self._on_transforms),
             (topics.ODOMETRY, self._on_odometry),
         )
-        health.expect([row.name for row, _ in rows if INTERFACES[row.interface] is not None])
+        expected = [row for row, _ in rows if INTERFACES[row.interface] is not None]
+        health.expect([row.name for row in expected])
         self._subscriptions = [
             self._subscribe(row, callback)
             for row, callback in rows
             if INTERFACES[row.interface] is not None
         ]
+        used = [made.qos_profile for made in self._subscriptions]
+        self._watch = SilenceWatch(node, health, list(zip(expected, used, strict=True)))
         self._best_effort = (
             self._subscriptions[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
         )
@@ -125,12 +128,11 @@ class Inputs:
 
     def silence(self, limit_s: float) -> str:
         """Say why no images arrive where none has for so many seconds (0: never); else nothing."""
-        silence_s, ever = self._health.silence_s(self.image_topic.name)
-        if not 0.0 < limit_s <= silence_s:
-            return ""
-        topic = self._node.resolve_topic_name(self.image_topic.name)
-        mine = qos.own_endpoint(self._node, self.image_topic, self._subscriptions[0].qos_profile)
-        return stale_line(topic, silence_s, mine, qos.publishers(self._node, topic), ever)
+        return self._watch.images(limit_s)
+
+    def silent(self, limit_s: float) -> tuple[str, ...]:
+        """Say which inputs beside the images stopped, or cannot be heard."""
+        return self._watch.others(limit_s)
 
     def destroy(self) -> None:
         """Unsubscribe from everything."""

@@ -49,7 +49,6 @@ LOOK_PERIOD_S = 0.2
 SPIN_S = 0.1
 # For the caller of a reload to be answered after a shutdown.
 ANSWER_S = 2.0
-SHOWN = 4
 SCALE_FORGOTTEN = "scale forgotten: metric outputs are NaN until it is known again"
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -218,7 +217,8 @@ class GamDepthNode(LifecycleNode):
         perceiver = self._perceiver
         self._health.waiting_for = perceiver.waiting_for() if perceiver else "activation"
         unheard = qos.unheard(self)
-        self._health.qos = "; ".join(unheard[:SHOWN])
+        self._health.qos_faults = tuple(unheard)
+        self._health.silent_inputs = perceiver.silent_inputs() if perceiver else ()
         for line in unheard:
             if (text := self._once.line(line)) is not None:
                 log.warning("nothing arrives: %s", text)

@@ -134,6 +134,10 @@ class Perceiver:
         """Name what has not arrived yet; empty when nothing is missing."""
         return self._inputs.waiting_for() if self._inputs else "activation"
 
+    def silent_inputs(self) -> tuple[str, ...]:
+        """Say which inputs beside the images stopped, or cannot be heard."""
+        return self._inputs.silent(self._config.watchdog.stale_s) if self._inputs else ()
+
     def look(self) -> None:
         """Look after the frame in hand and the input; several times a second."""
         if self._worker is None or self._intake is None or self._inputs is None:

@@ -85,6 +85,7 @@ class Faults:
         transport: Images are likely lost on their way.
         qos: Somebody offers or asks for a quality of service that does not fit ours.
         namesake: Another node has our name.
+        silent: Inputs beside the images that stopped, or cannot be heard.
     """
 
     problem: str = ""
@@ -96,6 +97,7 @@ class Faults:
     transport: str = ""
     qos: str = ""
     namesake: str = ""
+    silent: str = ""
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ class Faults:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those that it works with."""
-        graph = (self.transport, self.qos, self.namesake)
+        graph = (self.silent, self.transport, self.qos, self.namesake)
         return tuple(filter(None, (self.slow, self.degraded, self.log, *graph)))
 
 
@@ -133,6 +135,8 @@ class Snapshot:
     interval: Interval = field(default_factory=Interval)
     given_up: tuple[str, ...] = ()
     reload: str = ""
+    qos_faults: tuple[str, ...] = ()
+    silent_inputs: tuple[str, ...] = ()
     scale: ScaleState = NO_SCALE
     quality: FrameQuality = field(default_factory=FrameQuality)
     model: ModelFacts = field(default_factory=ModelFacts)

@@ -76,6 +76,10 @@ string drift
 string[] given_up
 float64 memory_mb
 float64 cpu_temperature_c
+string reload
+float64 scale_age_s
+string[] qos_faults
+string[] silent_inputs
 """,
 }
 """Message definitions of gam_depth_msgs, comments left out: they do not enter the type hash."""
