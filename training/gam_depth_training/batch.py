@@ -117,10 +117,13 @@ class TrainingBatches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         step = self.first_step
         while True:
-            indices = self._indices(step)
-            rng = np.random.default_rng((self.seed, 1, step))
-            yield collate([self._sample(int(index), rng) for index in indices])
+            yield self.batch(step)
             step += 1
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of one step."""
+        rng = np.random.default_rng((self.seed, 1, step))
+        return collate([self._sample(int(index), rng) for index in self._indices(step)])
 
     def _indices(self, step: int) -> npt.NDArray[np.int64]:
         per_epoch = max(1, len(self.frames) // self.batch_size)

@@ -37,7 +37,7 @@ from gam_depth_training.recipe_module import RecipeModule, network_state
 from gam_depth_training.self_teaching import teacher_digest
 from gam_depth_training.start_weights import weights_digest
 from gam_depth_training.video_dataset import VideoDataset
-from gam_depth_training.video_loader import Place, WithReplay, video_loader
+from gam_depth_training.video_loader import Place, WithReplay, room_loader, video_loader
 from gam_depth_training.video_validation import DepthScore, ReferenceFrames, score_network
 
 logger = logging.getLogger(__name__)
@@ -276,9 +276,8 @@ class _Loaders(lightning.LightningDataModule):
             each * place.ranks,
             recipe.seed,
             crop=0.75,
-            first_step=place.first_step,
         )
-        return WithReplay(video, rooms, place)
+        return WithReplay(video, room_loader(rooms, place, self.workers))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         """Move a batch; frames with reference depth stay, for their size is not the network's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 import numpy as np
@@ -143,27 +144,67 @@ def video_loader(
     )
 
 
-class WithReplay:
-    """Pairs each batch of clips with a batch of synthetic rooms, their look changed at random.
+class ReplayedRooms(Dataset[Batch]):
+    """This process's batch of synthetic rooms by step, their look changed at random.
 
     Args:
-        video: Batches of clips.
         rooms: Batches of rooms, of all processes together.
         place: Which part of the rooms is this process's.
     """
 
-    def __init__(
-        self, video: DataLoader[VideoBatch], rooms: TrainingBatches, place: Place
-    ) -> None:
+    def __init__(self, rooms: TrainingBatches, place: Place) -> None:
+        self.rooms = rooms
+        share = place.share(rooms.batch_size)
+        self.part = slice(place.rank * share, (place.rank + 1) * share)
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return the rooms of a step; the same in any worker process and after a restart."""
+        rooms = self.rooms.batch(step)
+        generator = torch.Generator().manual_seed(self.rooms.seed * 1_000_003 + step)
+        image = augment(rooms.image, AugmentationConfig(), 1.0, generator)
+        return Batch(image[self.part], rooms.depth_m[self.part], rooms.label[self.part])
+
+
+class StepsFrom(Sampler[int]):
+    """The numbers of the steps, endlessly, from the first on."""
+
+    def __init__(self, first_step: int) -> None:
+        self.first_step = first_step
+
+    def __iter__(self) -> Iterator[int]:
+        return count(self.first_step)
+
+
+def room_loader(rooms: TrainingBatches, place: Place, workers: int) -> DataLoader[Batch]:
+    """Return the endless batches of rooms of this process, from its first step on.
+
+    One worker process crops and changes them, however many load clips: the rooms lie in memory,
+    which it shares, and nothing of them is read from files.
+
+    Args:
+        rooms: Batches of rooms, of all processes together.
+        place: Where to start, and for which process.
+        workers: Processes that prepare batches of clips; 0 prepares the rooms in this one too.
+    """
+    return DataLoader(
+        ReplayedRooms(rooms, place),
+        sampler=StepsFrom(place.first_step),
+        batch_size=None,
+        num_workers=min(workers, 1),
+    )
+
+
+class WithReplay:
+    """Pairs each batch of clips with a batch of synthetic rooms.
+
+    Args:
+        video: Batches of clips.
+        rooms: Batches of rooms.
+    """
+
+    def __init__(self, video: DataLoader[VideoBatch], rooms: DataLoader[Batch]) -> None:
         self.video = video
         self.rooms = rooms
-        self.place = place
 
     def __iter__(self) -> Iterator[tuple[VideoBatch, Batch]]:
-        share = self.place.share(self.rooms.batch_size)
-        part = slice(self.place.rank * share, (self.place.rank + 1) * share)
-        pairs = zip(self.video, self.rooms, strict=False)
-        for step, (video, rooms) in enumerate(pairs, self.place.first_step):
-            generator = torch.Generator().manual_seed(self.rooms.seed * 1_000_003 + step)
-            image = augment(rooms.image, AugmentationConfig(), 1.0, generator)
-            yield video, Batch(image[part], rooms.depth_m[part], rooms.label[part])
+        return zip(self.video, self.rooms, strict=False)
