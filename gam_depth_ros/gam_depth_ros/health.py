@@ -51,7 +51,8 @@ class Health:
         """Forget all counts, as at activation."""
         self.quality, self.scale = FrameQuality(), NO_SCALE
         self.silent_inputs: tuple[str, ...] = ()
-        self.hung = self.slow = self.stale = self.degraded = self.log_problem = ""
+        self._hung = self._untold_hang = ""
+        self.slow = self.stale = self.degraded = self.log_problem = ""
         with self._lock:
             self._in = self._published = self._failed = self._idle = self._replaced = 0
             self._dropped = dict.fromkeys(DROP_REASONS, 0)
@@ -63,6 +64,17 @@ class Health:
             self._gaps_s: dict[str, float] = {}
             self._active_since_s = self._clock()
             self._begin_interval()
+
+    @property
+    def hung(self) -> str:
+        """Why a frame hangs; empty while none does."""
+        return self._hung
+
+    @hung.setter
+    def hung(self, line: str) -> None:
+        # A hang that is cured between two reports is told in the next one all the same.
+        self._untold_hang = line or self._untold_hang
+        self._hung = line
 
     def expect(self, inputs: Sequence[str]) -> None:
         """Report the ages of these inputs, of which nothing has arrived yet."""
@@ -181,9 +193,10 @@ class Health:
             )
 
     def _faults(self) -> Faults:
+        hung, self._untold_hang = self._hung or self._untold_hang, ""
         return Faults(
             problem=self.problem,
-            hung=self.hung,
+            hung=hung,
             slow=self.slow,
             stale=self.stale,
             degraded=self.degraded,

@@ -103,6 +103,18 @@ def test_the_gravest_fault_gives_the_level_and_all_are_said(health):
     assert health.snapshot().health == "OK"
 
 
+def test_a_hang_that_ends_before_the_next_report_is_told_there_once(health):
+    health.hung = "inference hangs"
+    health.hung = ""
+    assert (seen := health.snapshot()).level == ERROR
+    assert seen.health == "inference hangs"
+    assert health.snapshot().level == OK
+    health.hung = "inference hangs"
+    health.hung = ""
+    health.restart()
+    assert health.snapshot().level == OK
+
+
 def test_what_is_stale_is_not_said_to_be_waited_for_too(health):
     health.waiting_for = "images on /image"
     assert health.snapshot().health == "OK; waiting for images on /image"
