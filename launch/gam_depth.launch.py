@@ -14,6 +14,7 @@ from gam_depth_ros.camera_file import INPUTS, CameraFile, read_camera
 from gam_depth_ros.launch_support import argument, value
 from launch import LaunchDescription
 
+RESPAWN_DELAY_S = 2.0
 REMAPPED = {
     "image": "Colour image; its compressed form is <image>/compressed.",
     "camera_info": "Calibration of the colour image.",
@@ -59,6 +60,8 @@ def node(context: LaunchContext, camera: CameraFile, names: dict[str, str]) -> N
         parameters=[entry for entry in parameters if entry],
         remappings=[*remappings, (topics.IMAGE_COMPRESSED.name, f"{names['image']}/compressed")],
         arguments=["--ros-args", "--log-level", value(context, "log_level")],
+        respawn=value(context, "respawn") == "true",
+        respawn_delay=RESPAWN_DELAY_S,
     )
 
 
@@ -98,6 +101,7 @@ def generate_launch_description() -> LaunchDescription:
         ),
         argument("params_file", params_file, "Parameters of the node; they win over the camera's."),
         argument("log_level", "info", "Log level of the node."),
+        argument("respawn", "false", "Start the node again whenever it ends: true or false."),
         argument("rviz", "false", "Show the outputs in RViz: true or false."),
     ]
     arguments += [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,7 @@ def test_arguments_of_the_launch_file_have_their_defaults(installation):
         "camera_base": "",
         "params_file": str(share / "config/gam_depth.yaml"),
         "log_level": "info",
+        "respawn": "false",
         "rviz": "false",
         "model_path": "",
         "autostart": "",
@@ -92,3 +96,23 @@ def test_launched_node_answers_under_its_names_with_the_parameters_of_its_file(
         graph.close()
     assert depth.encoding == "16UC1"
     np.testing.assert_array_equal(pixels(depth), 5200)
+
+
+def test_a_node_that_was_killed_comes_back_where_respawn_is_asked_for(launch, ros_domain, tmp_path):
+    from ros_harness import SIZE_HW, Graph
+    from tiny_model import write_tiny_model
+
+    model = write_tiny_model(tmp_path / "tiny.onnx", SIZE_HW)
+    log = launch("gam_depth.launch.py", model_path=model, respawn="true")
+    graph = Graph(ros_domain.domain_id)
+
+    def lives() -> int:
+        return log.read_text().count("active: waiting")
+
+    try:
+        graph.spin_until(lambda: lives() == 1, "an active node", 30.0)
+        first = re.search(r"process started with pid \[(\d+)\]", log.read_text())
+        os.kill(int(first[1]), signal.SIGKILL)
+        graph.spin_until(lambda: lives() == 2, "the node's second life", 30.0)
+    finally:
+        graph.close()
