@@ -14,11 +14,6 @@ def give_back() -> None:
     ``malloc_trim`` keeps them.
     """
     gc.collect()
-    trim()
-
-
-def trim() -> None:
-    """Return free pages to the system, without a collection, which would hold up every thread."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except AttributeError:

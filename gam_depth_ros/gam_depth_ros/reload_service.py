@@ -97,6 +97,9 @@ class ReloadService:
             )
         )
         self._running = None
+        # Only now does nothing hold the model that was let go of. Beside the executor: a collection
+        # takes tens of milliseconds.
+        threading.Thread(target=memory.give_back, name="gam_depth_give_back", daemon=True).start()
         (log.info if result.success else log.error)("reload: %s", result.message)
         self._tell(result.message)
         self._health.note(f"reload: {result.message}")
@@ -126,7 +129,6 @@ def _run_safely(reload: ModelReload) -> ReloadResult:
         # The border of the thread: whoever called waits for an answer, whatever happened.
         log.exception("reload: unexpected error")
         result = reload.broken(error)
-    memory.trim()  # the model that was let go of
     return result
 
 
