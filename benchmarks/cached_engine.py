@@ -7,10 +7,11 @@ import hashlib
 import numpy as np
 
 from gam_depth_ros.core.engine import Engine
-from gam_depth_ros.core.model_spec import ModelSpec, NetworkOutput
+from gam_depth_ros.core.engine_wrapper import EngineWrapper
+from gam_depth_ros.core.model_spec import NetworkOutput
 
 
-class CachedEngine:
+class CachedEngine(EngineWrapper):
     """Remembers every answer; what it returns must not be written into.
 
     Args:
@@ -18,39 +19,14 @@ class CachedEngine:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._answers: dict[bytes, NetworkOutput] = {}
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The model's contract."""
-        return self._engine.spec
-
-    @property
-    def provider(self) -> str:
-        """That of the engine behind."""
-        return self._engine.provider
-
-    @property
-    def precision(self) -> str:
-        """That of the engine behind."""
-        return self._engine.precision
-
-    @property
-    def sha256(self) -> str:
-        """That of the engine behind."""
-        return self._engine.sha256
-
-    @property
-    def info(self) -> dict[str, str]:
-        """That of the engine behind."""
-        return self._engine.info
 
     def run(self, batch: np.ndarray) -> NetworkOutput:
         """Return the answer to a 1×h×w×3 uint8 RGB batch."""
         key = hashlib.blake2b(batch.tobytes(), digest_size=16).digest()
         if key not in self._answers:
-            self._answers[key] = _read_only(self._engine.run(batch))
+            self._answers[key] = _read_only(super().run(batch))
         return self._answers[key]
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from gam_depth_ros.core.config import PipelineConfig, UncertaintyConfig
 from gam_depth_ros.core.coverage_tracking import on_grid
 from gam_depth_ros.core.engine import Engine
+from gam_depth_ros.core.engine_wrapper import EngineWrapper
 from gam_depth_ros.core.frame import Frame, Perception
 from gam_depth_ros.core.frame_check import FrameError
 from gam_depth_ros.core.model_calibration import (
@@ -76,7 +77,7 @@ class FrameErrors:
         return np.log(depth_m / self.truth_m)
 
 
-class UncalibratedEngine:
+class UncalibratedEngine(EngineWrapper):
     """An engine whose file carries no calibration, and that remembers its latest answer.
 
     Args:
@@ -84,7 +85,7 @@ class UncalibratedEngine:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._spec = replace(
             engine.spec,
             sigma_calibration=SigmaCalibration(),
@@ -98,29 +99,9 @@ class UncalibratedEngine:
         """The contract without its calibrations."""
         return self._spec
 
-    @property
-    def provider(self) -> str:
-        """See Engine."""
-        return self._engine.provider
-
-    @property
-    def precision(self) -> str:
-        """See Engine."""
-        return self._engine.precision
-
-    @property
-    def sha256(self) -> str:
-        """See Engine."""
-        return self._engine.sha256
-
-    @property
-    def info(self) -> dict[str, str]:
-        """See Engine."""
-        return self._engine.info
-
     def run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run the network and remember its answer."""
-        self.batch, self.output = batch, self._engine.run(batch)
+        self.batch, self.output = batch, super().run(batch)
         return self.output
 
     def mirrored_depth(self) -> Floats:

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.engine import EngineError, OnnxEngine, check_batch
+from gam_depth_ros.core.engine_wrapper import EngineWrapper
 from gam_depth_ros.core.model_contract import check_outputs
 from gam_depth_ros.core.model_spec import ModelContractError, ModelSpec, NetworkOutput
 
 
-class ResizedEngine:
+class ResizedEngine(EngineWrapper):
     """Runs another engine's network at a size of its own; both share the one session.
 
     What the model learnt of scale and sigma it learnt at its own size: metres have to be learnt
@@ -30,7 +31,8 @@ class ResizedEngine:
         if not engine.takes_any_size:
             height, width = engine.spec.input_size_hw
             raise EngineError(f"the model's input is fixed at {height}x{width}")
-        self._engine = engine
+        super().__init__(engine)
+        self._onnx = engine
         self._spec = replace(engine.spec, input_size_hw=size_hw)
         try:
             check_outputs(self.run(np.zeros((1, *size_hw, 3), np.uint8)), self._spec)
@@ -40,7 +42,7 @@ class ResizedEngine:
     @property
     def full(self) -> OnnxEngine:
         """The engine at the size its contract names."""
-        return self._engine
+        return self._onnx
 
     @property
     def spec(self) -> ModelSpec:
@@ -48,31 +50,12 @@ class ResizedEngine:
         return self._spec
 
     @property
-    def provider(self) -> str:
-        """The execution provider in use."""
-        return self._engine.provider
-
-    @property
-    def precision(self) -> str:
-        """The arithmetic in use."""
-        return self._engine.precision
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the model file."""
-        return self._engine.sha256
-
-    @property
     def info(self) -> dict[str, str]:
         """What diagnostics say about the engine, in words."""
         height, width = self._spec.input_size_hw
-        return {**self._engine.info, "input": f"{height}x{width}"}
+        return {**super().info, "input": f"{height}x{width}"}
 
     def run(self, batch: npt.NDArray[np.uint8]) -> NetworkOutput:
         """Run the network; raises EngineError for another shape, or where it fails."""
         check_batch(batch, self._spec.input_size_hw)
-        return self._engine.infer(batch)
-
-    def interrupt(self) -> None:
-        """Make the inference that runs, if any, fail."""
-        self._engine.interrupt()
+        return self._onnx.infer(batch)
