@@ -31,7 +31,7 @@ from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.pipeline import load_pipeline
-from gam_depth_ros.evaluation.bag import BagError, open_recording
+from gam_depth_ros.evaluation.bag import BagError, Recording, open_recording
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.batch import make_jobs, run_batch
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
@@ -90,22 +90,19 @@ def evaluate(
     Several recordings or models give a report each, in OUT/MODEL/RECORDING, and one table over
     all, summary.html. What is there already and still holds is not evaluated again.
     """
-    models = model or []
-    topics = topics_of(image_topic, info_topic, depth_topic)
-    if protocol is not None:
-        with one_line_errors():
-            if len(recordings) > 1 or len(models) > 1 or split is None:
+    models, topics = model or [], topics_of(image_topic, info_topic, depth_topic)
+    first = models[0] if models else None
+    several = len(recordings) > 1 or len(models) > 1
+    with one_line_errors():
+        if protocol is not None:
+            if several or split is None:
                 raise BagError(
                     "--protocol: got several inputs or models, or no --split, expected one test "
                     "set, one model and the list of its pictures"
                 )
             test = _test_set(recordings[0], split, protocol)
-            path = models[0] if models else None
-            report, paths = _evaluate_test_set(test, protocol, path, out, flip, max_frames, threads)
-        print_report(report, paths)
-        return
-    if len(recordings) > 1 or len(models) > 1 or dask is not None:
-        with one_line_errors():
+            print_report(*_evaluate_test_set(test, protocol, first, out, flip, max_frames, threads))
+        elif several or dask is not None:
             if recorded or name is not None:
                 raise BagError(
                     "evaluate: got --recorded or --name with several evaluations, expected one "
@@ -113,23 +110,33 @@ def evaluate(
                 )
             wanted = make_jobs(recordings, models, _config(threads, jobs), topics, max_frames)
             _evaluate_many(wanted, out, jobs, dask, again)
-        return
-    with one_line_errors():
-        config = pipeline_config(threads)
-        source = open_recording(recordings[0], topics, config.pairing_slop_s)
-        make_directory(out)  # before the work: what cannot be written is said at once
-        path = models[0] if models else None
-        with progress("evaluating", expected_frames(source, max_frames)) as advance:
-            if recorded:
-                result = evaluate_recorded(
-                    source, model_path=path, config=config, max_frames=max_frames, on_frame=advance
-                )
-            else:
-                pipeline = load_pipeline(path, config)
-                result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
-        report = result.report
-        report["recording"]["name"] = name or report["recording"]["name"]
-        paths = write_report(result, out)
+        else:
+            config = pipeline_config(threads)
+            source = open_recording(recordings[0], topics, config.pairing_slop_s)
+            _evaluate_one(source, first, config, out, recorded, name, max_frames)
+
+
+def _evaluate_one(
+    source: Recording,
+    model: Path | None,
+    config: PipelineConfig,
+    out: Path,
+    recorded: bool,
+    name: str | None,
+    max_frames: int | None,
+) -> None:
+    make_directory(out)  # before the work: what cannot be written is said at once
+    with progress("evaluating", expected_frames(source, max_frames)) as advance:
+        if recorded:
+            result = evaluate_recorded(
+                source, model_path=model, config=config, max_frames=max_frames, on_frame=advance
+            )
+        else:
+            pipeline = load_pipeline(model, config)
+            result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
+    report = result.report
+    report["recording"]["name"] = name or report["recording"]["name"]
+    paths = write_report(result, out)
     print_remarks(report["notes"], [entry["reason"] for entry in report["failures"]])
     print_report(report, paths)
     if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:
@@ -210,7 +217,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
     for row in [*summary["rows"], *summary["models"]]:
         values = [number(row["figures"][column.name], column.digits) for column in shown]
         table.add_row(
-            escape(row["recording"]), escape(row["model"]), *values, str(row["frames"]),
+            escape(row["recording"]),
+            escape(row["model"]),
+            *values,
+            str(row["frames"]),
             style="dim" if row["error"] else "",
         )
     out_console.print(table)

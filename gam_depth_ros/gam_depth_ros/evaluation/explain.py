@@ -7,7 +7,7 @@ box here: any ONNX file will do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,23 +148,19 @@ def explain(
     label_id = int(np.bincount(clean.label[rows, columns].ravel()).argmax())
 
     def answer(output: NetworkOutput) -> float:
-        if quantity == "depth":
-            return float(np.mean(np.log(output.depth[rows, columns])))
-        same = output.label[rows, columns] == label_id
-        return float(np.mean(np.where(same, output.label_confidence[rows, columns], 0.0)))
+        return _answer(output, quantity, (rows, columns), label_id)
 
-    score, hidden = answer(clean), _hidden(batch[0], fill, patch_px)
+    hidden = _hidden(batch[0], fill, patch_px)
+    score = answer(clean)
     total, signed, count = (np.zeros(grid_hw, np.float64) for _ in range(3))
-    for top in patch_starts(grid_hw[0], patch_px, stride_px):
-        for left in patch_starts(grid_hw[1], patch_px, stride_px):
-            place = slice(top, top + patch_px), slice(left, left + patch_px)
-            occluded = batch.copy()
-            occluded[0][place] = hidden[place]
-            change = answer(engine.run(occluded)) - score
-            total[place] += abs(change)
-            signed[place] += change
-            count[place] += 1.0
-            on_run()
+    for place in _places(grid_hw, patch_px, stride_px):
+        occluded = batch.copy()
+        occluded[0][place] = hidden[place]
+        change = answer(engine.run(occluded)) - score
+        total[place] += abs(change)
+        signed[place] += change
+        count[place] += 1.0
+        on_run()
     return Explanation(
         quantity=quantity,
         region=region,
@@ -177,6 +173,24 @@ def explain(
         patch_px=patch_px,
         runs=1 + run_count(grid_hw, patch_px, stride_px),
     )
+
+
+def _answer(
+    output: NetworkOutput, quantity: str, place: tuple[slice, slice], label_id: int
+) -> float:
+    """Return the mean log depth at a place, or the mean confidence in a label there."""
+    if quantity == "depth":
+        return float(np.mean(np.log(output.depth[place])))
+    same = output.label[place] == label_id
+    return float(np.mean(np.where(same, output.label_confidence[place], 0.0)))
+
+
+def _places(
+    grid_hw: tuple[int, int], patch_px: int, stride_px: int
+) -> Iterator[tuple[slice, slice]]:
+    for top in patch_starts(grid_hw[0], patch_px, stride_px):
+        for left in patch_starts(grid_hw[1], patch_px, stride_px):
+            yield slice(top, top + patch_px), slice(left, left + patch_px)
 
 
 def patch_starts(length: int, patch_px: int, stride_px: int) -> list[int]:
