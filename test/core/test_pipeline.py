@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pipeline_frames import PERIOD, RGB, bytes_of, frame
 from plain_pipeline import PLAIN
-from tiny_model import SIGMA, tiny_depth, tiny_labels, write_tiny_model
+from tiny_model import SIGMA, tiny_depth, tiny_labels
 
 from gam_depth_ros.core.camera import Intrinsics
 from gam_depth_ros.core.config import ScaleConfig
@@ -15,25 +15,12 @@ from gam_depth_ros.core.frame import (
     SOURCE_NETWORK,
     SOURCE_NONE,
 )
-from gam_depth_ros.core.model_spec import SigmaCalibration
 from gam_depth_ros.core.pipeline import (
     STAGES,
     Outputs,
     PerceptionPipeline,
     load_pipeline,
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    calibration = SigmaCalibration(k68=1.5, data="drawn")
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "m.onnx", calibration=calibration)
-
-
-@pytest.fixture
-def pipeline(model):
-    return load_pipeline(model, PLAIN)
-
 
 ARRAYS = (
     "network_depth",

@@ -1,33 +1,18 @@
 """Claims about what a bad frame, engine, reference or stamp costs the pipeline."""
 
-
 import numpy as np
 import pytest
 from pipeline_frames import CAMERA, PERIOD, bytes_of, frame
-from plain_pipeline import PLAIN
-from tiny_model import write_tiny_model
 
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.frame import (
     ReferenceDepth,
 )
-from gam_depth_ros.core.model_spec import SigmaCalibration
 from gam_depth_ros.core.pipeline import (
     FrameError,
     PerceptionPipeline,
     load_pipeline,
 )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    calibration = SigmaCalibration(k68=1.5, data="drawn")
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "m.onnx", calibration=calibration)
-
-
-@pytest.fixture
-def pipeline(model):
-    return load_pipeline(model, PLAIN)
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,10 @@ def test_a_refused_reference_is_not_fused(model):
     for index in (1, 2, 3):
         pipeline.process(frame(index, ROOM, 2 * room))
     assert (pipeline.process(frame(4, ROOM, 2 * room)).source == SOURCE_FUSED).any()
-    elsewhere = replace(frame(5), reference=ReferenceDepth(
-        (2 * room).astype(np.float32), 5 * PERIOD_NS, "another_camera"
-    ))
+    elsewhere = replace(
+        frame(5),
+        reference=ReferenceDepth((2 * room).astype(np.float32), 5 * PERIOD_NS, "another_camera"),
+    )
     perception = pipeline.process(elsewhere)
     assert set(np.unique(perception.source)) == {SOURCE_NETWORK}
     assert any("another_camera" in note for note in perception.notes)
@@ -114,9 +115,9 @@ def test_the_filter_steadies_what_is_published_and_leaves_the_networks_word_alon
 def test_sigma_is_wider_under_a_condition_that_does_not_withhold(model):
     dark = (ROOM // 8).astype(np.uint8)
     calm = plain_pipeline(model, scale=FIXED).process(frame(1, dark))
-    warned = plain_pipeline(
-        model, scale=FIXED, health=HealthConfig(withhold_on=())
-    ).process(frame(1, dark))
+    warned = plain_pipeline(model, scale=FIXED, health=HealthConfig(withhold_on=())).process(
+        frame(1, dark)
+    )
     assert warned.quality.conditions
     ratio = warned.sigma_m / calm.sigma_m
     assert ratio.min() >= warned.quality.sigma_factor * 0.999 > 1.0

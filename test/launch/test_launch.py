@@ -109,10 +109,14 @@ def test_a_node_that_was_killed_comes_back_where_respawn_is_asked_for(launch, ro
     def lives() -> int:
         return log.read_text().count("active: waiting")
 
+    def pids() -> list[int]:
+        return [int(pid) for pid in re.findall(r"started with pid \[(\d+)\]", log.read_text())]
+
     try:
         graph.spin_until(lambda: lives() == 1, "an active node", 30.0)
-        first = re.search(r"process started with pid \[(\d+)\]", log.read_text())
-        os.kill(int(first[1]), signal.SIGKILL)
+        (first,) = pids()
+        os.kill(first, signal.SIGKILL)
         graph.spin_until(lambda: lives() == 2, "the node's second life", 30.0)
+        assert len({first, *pids()}) == 2
     finally:
         graph.close()

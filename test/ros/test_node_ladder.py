@@ -82,7 +82,9 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
 def test_a_rung_that_the_model_does_not_have_is_said(graph, start):
     parameters = {**FIXED, **LADDER, "ladder.rungs": "[smaller_input]"}
     node = start(parameters=parameters)
-    node.wait_for_line("smaller_input does not exist here: the model's input is fixed at 48x64")
+    line = "smaller_input does not exist here: the model's input is fixed at 48x64"
+    assert node.wait_for_line(line)
+    assert graph.diagnostics_after(lambda v: "given up" in v, "a report")["given up"] == "nothing"
 
 
 def test_a_model_with_open_sides_runs_at_half_its_input_while_too_slow(graph, start, tmp_path):

@@ -14,6 +14,8 @@ from gam_depth_training.network_shape import NetworkShape
 from gam_depth_training.networks import JointNetwork
 from gam_depth_training.search import Point, SearchOptions, mark_front, search
 
+from .noise_shards import write_noise_shards
+
 TINY = NetworkShape("edge", (8, 8, 16, 16, 16), (8, 8, 8), (8, 8, 8), "zeros", "relu")
 
 
@@ -46,17 +48,7 @@ def weights(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(3):
-        np.savez(
-            folder / f"{index:05d}.npz",
-            rgb=rng.integers(0, 256, (4, 64, 96, 3)).astype(np.uint8),
-            depth_m=rng.uniform(1, 5, (4, 64, 96)).astype(np.float16),
-            label=rng.integers(0, 13, (4, 64, 96)).astype(np.uint8),
-        )
-    return folder
+    return write_noise_shards(tmp_path / "shards", 3)
 
 
 def test_a_sweep_scores_every_point_once_and_times_it_every_time(weights, shards, tmp_path):
@@ -76,9 +68,23 @@ def test_a_sweep_scores_every_point_once_and_times_it_every_time(weights, shards
 def test_the_command_prints_the_front_draws_it_and_refuses_another_sweeps_folder(
     weights, shards, tmp_path
 ):
-    command = ["search", "--weights", str(weights), "--shards", str(shards), "--out",
-               str(tmp_path / "s"), "--widths", "0.5", "--sizes", "64x64", "--threads", "1",
-               "--rounds", "1"]
+    command = [
+        "search",
+        "--weights",
+        str(weights),
+        "--shards",
+        str(shards),
+        "--out",
+        str(tmp_path / "s"),
+        "--widths",
+        "0.5",
+        "--sizes",
+        "64x64",
+        "--threads",
+        "1",
+        "--rounds",
+        "1",
+    ]
     result = CliRunner().invoke(app, [*command, "--steps", "0"])
     assert result.exit_code == 0, result.output
     assert "64x64" in result.output

@@ -17,6 +17,8 @@ from gam_depth_training.network_shape import NetworkShape
 from gam_depth_training.networks import JointNetwork, JointPrediction
 from gam_depth_training.trained_network import Teacher, load_network, taught_terms
 
+from .noise_shards import write_noise_shards
+
 CONFIGS = Path(__file__).resolve().parents[2] / "config/training"
 TINY = NetworkShape("edge", (8, 8, 16, 16, 16), (8, 8, 8, 8), (8, 8, 8, 8), "zeros", "relu")
 TAUGHT = LossWeights(taught_depth=0.5, taught_sigma=0.1, taught_semantic=0.2)
@@ -67,17 +69,7 @@ def test_one_batch_overfits_truth_and_teacher_together():
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(2):
-        np.savez(
-            folder / f"{index:05d}.npz",
-            rgb=rng.integers(0, 256, (4, 64, 96, 3)).astype(np.uint8),
-            depth_m=rng.uniform(1, 5, (4, 64, 96)).astype(np.float16),
-            label=rng.integers(0, 13, (4, 64, 96)).astype(np.uint8),
-        )
-    return folder
+    return write_noise_shards(tmp_path / "shards", 2)
 
 
 def _config(weights: LossWeights, name: str = "taught") -> TrainingConfig:
