@@ -72,6 +72,12 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("picture", "text", "What is wrong with the last image, the gravest first; `healthy`."),
     ("drift", "text", "How far recent frames are from those of the training, in words."),
     (
+        "drift of <quantity> (PSI)",
+        "index",
+        "Population stability index of a quantity's recent distribution against the training's; "
+        "0: the same, above 0.25: much moved. No key while unknown.",
+    ),
+    (
         "boundary agreement",
         "0 to 1",
         "How well the edges of depth and labels agree; `nan` while not measured.",

@@ -40,6 +40,8 @@ def diagnostic_array(snapshot: Snapshot, name: str, stamp: Any) -> DiagnosticArr
     facts = {**_counts(snapshot), **_state(snapshot)}
     for input_name, age_s in snapshot.input_age_s.items():
         facts[f"last {input_name} (s ago)"] = "never" if math.isnan(age_s) else f"{age_s:.1f}"
+    for quantity, index in snapshot.quality.drift.items():
+        facts[f"drift of {quantity} (PSI)"] = f"{index:.2f}"
     for stage, (p50_ms, p99_ms) in snapshot.stage_ms.items():
         facts[f"{stage} p50 (ms)"] = f"{p50_ms:.1f}"
         facts[f"{stage} p99 (ms)"] = f"{p99_ms:.1f}"
@@ -101,6 +103,7 @@ def _state(snapshot: Snapshot) -> dict[str, Any]:
 def to_status(snapshot: Snapshot, head: Header) -> Any:
     """Write a snapshot as gam_depth_msgs/PerceptionStatus."""
     nothing, age_s = (math.nan, math.nan), snapshot.scale.age_s
+    quality = snapshot.quality
     stages = {name: span for name, span in snapshot.stage_ms.items() if name != LATENCY}
     latency_ms = snapshot.stage_ms.get(LATENCY, nothing)
     return PerceptionStatus(
@@ -131,8 +134,8 @@ def to_status(snapshot: Snapshot, head: Header) -> Any:
         stage_p99_ms=[span[1] for span in stages.values()],
         scale_state=snapshot.scale.state,
         scale_value=float(snapshot.scale.value),
-        picture=list(snapshot.quality.conditions),
-        drift=snapshot.quality.drift_line,
+        picture=list(quality.conditions),
+        drift=quality.drift_line,
         given_up=list(snapshot.given_up),
         memory_mb=snapshot.rss_mb,
         cpu_temperature_c=snapshot.temperature_c,
@@ -140,4 +143,8 @@ def to_status(snapshot: Snapshot, head: Header) -> Any:
         scale_age_s=float(age_s) if math.isfinite(age_s) else math.nan,
         qos_faults=list(snapshot.qos_faults),
         silent_inputs=list(snapshot.silent_inputs),
+        drift_names=list(quality.drift),
+        drift_psi=[float(index) for index in quality.drift.values()],
+        drift_outside=[float(quality.drift_outside.get(n, math.nan)) for n in quality.drift],
+        boundary_agreement=float(quality.agreement),
     )

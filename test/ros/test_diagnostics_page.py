@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from builtin_interfaces.msg import Time
 
+from gam_depth_ros.core.frame import FrameQuality
 from gam_depth_ros.diagnostics import diagnostic_array
 from gam_depth_ros.health import NEWER, Health
 
@@ -35,6 +36,7 @@ def written():
     health.published({"wait": 1.0, "engine": 30.0, "latency": 40.0})
     health.note("a remark")
     health.qos_faults = ("/image: /camera to /gam_depth: offers best_effort",)
+    health.quality = FrameQuality(drift={"luminance": 0.3})
     health.silent_inputs = ("no message on /camera_info for 3.0 s",)
     array = diagnostic_array(replace(health.snapshot(), temperature_c=math.nan), "node", Time())
     return [entry.key for entry in array.status[0].values]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from gam_depth_ros import messages
 from gam_depth_ros.core.camera import CameraError, Intrinsics
+from gam_depth_ros.core.frame import FrameQuality
 from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.diagnostics import to_status
+from gam_depth_ros.health import Health
 from gam_depth_ros.parameters import NodeConfig, change, specs, updated
 
 
@@ -98,3 +103,23 @@ def test_a_rectified_image_follows_p_and_has_no_distortion():
     assert messages.to_intrinsics(info).distortion == (0.1, 0.0, 0.0, 0.0)
     seen_through = Intrinsics(64, 48, fx=40.0, fy=41.0, cx=30.0, cy=22.0)
     assert messages.to_intrinsics(info, rectified=True) == seen_through
+
+
+def test_status_tells_drift_and_agreement_of_the_outputs_as_numbers():
+    pytest.importorskip("gam_depth_msgs.msg", reason="gam_depth_msgs is not built here")
+    health = Health()
+    health.quality = FrameQuality(
+        agreement=0.75,
+        drift={"luminance": 0.3, "label_shares": 1.5},
+        drift_outside={"luminance": 0.125},
+    )
+    status = to_status(health.snapshot(), Header())
+    assert list(status.drift_names) == ["luminance", "label_shares"]
+    assert list(status.drift_psi) == [0.3, 1.5]
+    assert status.drift_outside[0] == 0.125
+    assert math.isnan(status.drift_outside[1])
+    assert status.boundary_agreement == 0.75
+    health.quality = FrameQuality()
+    unknown = to_status(health.snapshot(), Header())
+    assert list(unknown.drift_names) == list(unknown.drift_psi) == list(unknown.drift_outside) == []
+    assert math.isnan(unknown.boundary_agreement)

@@ -75,7 +75,8 @@ class FrameQuality:
         agreement: 0 to 1: share of the boundaries of depth and labels that go together; NaN where
             there is none.
         drift: Population stability index by quantity against training; empty while unknown.
-        drift_line: The same for people.
+        drift_outside: Share of recent frames at the rim of training or beyond, by quantity.
+        drift_line: Drift for people.
     """
 
     conditions: tuple[str, ...] = ()
@@ -85,6 +86,7 @@ class FrameQuality:
     reason: str = ""
     agreement: float = math.nan
     drift: dict[str, float] = field(default_factory=dict)
+    drift_outside: dict[str, float] = field(default_factory=dict)
     drift_line: str = ""
 
 

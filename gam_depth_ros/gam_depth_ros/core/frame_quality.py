@@ -88,5 +88,6 @@ class QualityJudge:
             reason=health.reason,
             agreement=agreement,
             drift=drift.psi,
+            drift_outside=drift.outside,
             drift_line=drift.line,
         )

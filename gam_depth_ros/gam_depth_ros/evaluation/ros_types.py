@@ -80,6 +80,10 @@ string reload
 float64 scale_age_s
 string[] qos_faults
 string[] silent_inputs
+string[] drift_names
+float64[] drift_psi
+float64[] drift_outside
+float64 boundary_agreement
 """,
 }
 """Message definitions of gam_depth_msgs, comments left out: they do not enter the type hash."""
