@@ -72,28 +72,36 @@ def _scaled_errors(
 ) -> DepthErrors:
     """Score N pixels, all finite and positive, after scaling and clipping the prediction.
 
-    In pieces that stay in a processor's cache, as float64; only the ratio's logarithm is as
-    precise as the inputs are.
+    In pieces that stay in a processor's cache, as precise as the inputs are but float32 at least:
+    every pixel is rounded by 6e-8 of itself, a piece's sum of 16,384 in pairs no worse, and pieces
+    are added up as float64.
     """
-    sums = np.zeros(len(fields(DepthErrors)))
-    truth, prediction = truth.ravel(), prediction.ravel()
     precision = np.result_type(truth, prediction, np.float32)
+    truth, prediction = (
+        values.ravel().astype(precision, copy=False) for values in (truth, prediction)
+    )
+    work = np.empty((4, min(_PIECE, truth.size)), precision)
+    factor = precision.type(scale)
+    sums = np.zeros(len(fields(DepthErrors)))
     for first in range(0, truth.size, _PIECE):
-        true = truth[first : first + _PIECE].astype(np.float64)
-        predicted = scale * prediction[first : first + _PIECE].astype(np.float64)
+        true = truth[first : first + _PIECE]
+        predicted, off, ratio, spare = work[:, : true.size]
+        np.multiply(prediction[first : first + _PIECE], factor, out=predicted)
         np.clip(predicted, *limits, out=predicted)
-        difference = true - predicted
-        ratio = predicted / true
-        log_ratio = np.log(ratio.astype(precision, copy=False))
-        worse_ratio = np.maximum(ratio, true / predicted)
-        squared = difference * difference
+        np.subtract(true, predicted, out=off)
+        np.divide(predicted, true, out=ratio)
+        worse_ratio = np.maximum(ratio, np.divide(true, predicted, out=predicted), out=predicted)
+        close = [np.count_nonzero(worse_ratio < _ACCURACY_BASE**power) for power in (1, 2, 3)]
+        log_ratio = np.log(ratio, out=ratio)
+        relative = np.divide(off, true, out=predicted)
+        # Not as dot products: BLAS would wake its threads for each, which then spin.
         sums += (
-            np.sum(np.abs(difference) / true),
-            np.sum(squared / true),
-            np.sum(squared),
-            np.sum(log_ratio * log_ratio, dtype=np.float64),
-            np.sum(np.abs(log_ratio), dtype=np.float64),
-            *(np.count_nonzero(worse_ratio < _ACCURACY_BASE**power) for power in (1, 2, 3)),
+            np.abs(relative, out=spare).sum(),
+            np.multiply(relative, off, out=spare).sum(),
+            np.multiply(off, off, out=spare).sum(),
+            np.multiply(log_ratio, log_ratio, out=spare).sum(),
+            np.abs(log_ratio, out=spare).sum(),
+            *close,
         )
     abs_rel, sq_rel, square, square_log, log, *close = (sums / truth.size).tolist()
     return DepthErrors(
