@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -20,24 +17,19 @@ from gam_depth_ros.cli_common import (
     pipeline_config,
     progress,
 )
-from gam_depth_ros.core.image_codec import ImageError, decode_compressed_color
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.pipeline import load_pipeline
-from gam_depth_ros.evaluation.bag import BagError, open_recording
+from gam_depth_ros.evaluation.bag import BagError
 from gam_depth_ros.evaluation.bag_writer import make_directory
-from gam_depth_ros.evaluation.explain import Region, run_count
 from gam_depth_ros.evaluation.explain import explain as run_explanation
+from gam_depth_ros.evaluation.explain import run_count
 from gam_depth_ros.evaluation.explain_page import (
     explanation_headline,
     explanation_rows,
+    hidden_wording,
     write_explanation,
 )
-
-PICTURES = (".jpg", ".jpeg", ".png")
-POINT_SHARE = 32
-"""A point stands for a square of this share of the picture's width."""
-
-Picture = npt.NDArray[np.uint8]
+from gam_depth_ros.evaluation.explain_source import load_picture, read_region
 
 
 def explain(
@@ -63,11 +55,11 @@ def explain(
     """Show which parts of a picture drive the depth, or the label, at a place."""
     with one_line_errors():
         make_directory(out)
-        rgb = _picture(source, frame)
+        rgb = load_picture(source, frame)
         pipeline = load_pipeline(model, pipeline_config(threads))
         engine = pipeline.engine
         try:
-            region = _region(at, (rgb.shape[0], rgb.shape[1]))
+            region = read_region(at, (rgb.shape[0], rgb.shape[1]))
             total = 1 + run_count(engine.spec.input_size_hw, max(1, patch), max(1, stride))
             with progress("hiding", total) as advance:
                 found = run_explanation(
@@ -91,42 +83,12 @@ def explain(
             },
             "fill": fill,
         }
-        report, paths = write_explanation(found, rgb, engine.spec.labels, about, out)
+        report, paths = write_explanation(
+            found, rgb, engine.spec.labels, about, out, hidden_wording(found, fill)
+        )
     _print(report, engine.spec.labels)
     for path in paths:
         out_console.print(escape(str(path)), soft_wrap=True)
-
-
-def _picture(source: Path, index: int) -> Picture:
-    if source.suffix.lower() in PICTURES and source.is_file():
-        try:
-            return decode_compressed_color(source.read_bytes())
-        except (ImageError, OSError) as error:
-            raise BagError(f"{source}: {error}") from error
-    for frame in itertools.islice(open_recording(source).frames(), index, index + 1):
-        return frame.rgb
-    raise BagError(
-        f"{source}: got fewer than {index + 1} readable images, expected --frame below their "
-        "number; choose an earlier one"
-    )
-
-
-def _region(text: str, size_hw: tuple[int, int]) -> Region:
-    """Read ``X,Y`` or ``X,Y,WIDTH,HEIGHT``; raises ValueError."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) == 4:
-        return Region(*numbers)
-    if len(numbers) != 2:
-        raise ValueError(f"--at: got '{text}', expected X,Y or X,Y,WIDTH,HEIGHT in pixels")
-    (x, y), (height, width) = numbers, size_hw
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(f"--at: got '{text}', expected a place within {width}x{height} pixels")
-    side = max(1, width // POINT_SHARE)
-    left, top = max(0, x - side // 2), max(0, y - side // 2)
-    return Region(left, top, min(side, width - left), min(side, height - top))
 
 
 def _print(report: dict[str, Any], labels: LabelSet) -> None:

@@ -27,7 +27,7 @@ from gam_depth_ros.evaluation.explain import (
     run_count,
 )
 from gam_depth_ros.evaluation.explain_page import explanation_headline
-from gam_depth_ros.evaluation.robustness_scores import rank_correlation
+from gam_depth_ros.evaluation.rank_correlation import rank_correlation
 
 ONE_THREAD = EngineConfig(threads=1, warmup_runs=1)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from gam_depth_training import (
     cli_calibrate,
     cli_data,
+    cli_explain,
     cli_fit,
     cli_quantize,
     cli_search,
@@ -39,6 +40,7 @@ app.command()(cli_calibrate.calibrate)
 app.command()(cli_statistics.statistics)
 app.command()(cli_quantize.quantize)
 app.command()(cli_search.search)
+app.command()(cli_explain.explain)
 
 
 @app.callback()

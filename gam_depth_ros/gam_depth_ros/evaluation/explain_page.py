@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,47 @@ _REGION_RGB = (0, 220, 255)
 _BLEND = 0.62
 
 Report = dict[str, Any]
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How the page says what was done.
+
+    Attributes:
+        lead: Under the headline: what a place's influence is.
+        method: How it was measured, with its numbers.
+    """
+
+    lead: str
+    method: str
+
+
+def hidden_wording(found: Explanation, fill: str) -> Wording:
+    """Return the words for an explanation by occlusion."""
+    answer = (
+        "The answer is the mean log depth of the region, up to scale: what moves the whole "
+        "picture's depth moves it too."
+        if found.quantity == "depth"
+        else "The answer is the share of the region that keeps its label, weighted by the label's "
+        "confidence."
+    )
+    return Wording(
+        lead=f"A patch of {found.patch_px} pixels of the network's input hid one place after the "
+        f"other; how far the {found.quantity} of the marked region moved is what the place "
+        "weighs.",
+        method=f"Occlusion sensitivity, {found.runs} inferences, fill: {fill}. {answer}",
+    )
 
 
 def write_explanation(
-    found: Explanation, rgb: npt.NDArray[np.uint8], labels: LabelSet, about: Report, out: Path
+    found: Explanation,
+    rgb: Image,
+    labels: LabelSet,
+    about: Report,
+    out: Path,
+    wording: Wording,
+    more: Sequence[tuple[str, Image]] = (),
 ) -> tuple[Report, tuple[Path, Path]]:
     """Write both files into ``out``, which is made if need be.
 
@@ -37,8 +75,10 @@ def write_explanation(
         found: The explanation.
         rgb: H×W×3 uint8, the picture that was explained.
         labels: The label set of its labels.
-        about: ``source`` and ``model``.
+        about: ``source`` and ``model``, and what else the report should say.
         out: The directory.
+        wording: What the page says was done.
+        more: Further pictures for the page, H×W×3 uint8, with their titles.
 
     Returns:
         The content of the JSON file, and the paths of it and of the page.
@@ -68,7 +108,8 @@ def write_explanation(
         page.render(
             report=report,
             headline=explanation_headline(report),
-            panels=_panels(found, rgb, labels),
+            wording=wording,
+            panels=_panels(found, rgb, labels, more),
             bar=color_bar(INFLUENCE_COLORS),
             rows=explanation_rows(report, labels),
         ),
@@ -82,7 +123,7 @@ def explanation_headline(report: Report) -> str:
     top = report["labels"][0]
     what = "depth" if report["quantity"] == "depth" else f"label '{report['label']}'"
     if report["largest_influence"] == 0.0:
-        return f"Nothing that was hidden changes the {what} there."
+        return f"Nothing in the picture moves the {what} there."
     return (
         f"{100 * top['influence']:.0f} % of what drives the {what} there is {top['name']}, "
         f"{100 * top['area']:.0f} % of the picture."
@@ -112,7 +153,7 @@ def _row(share: LabelShare) -> dict[str, float]:
 
 
 def _panels(
-    found: Explanation, rgb: npt.NDArray[np.uint8], labels: LabelSet
+    found: Explanation, rgb: Image, labels: LabelSet, more: Sequence[tuple[str, Image]]
 ) -> list[dict[str, str]]:
     depth = found.depth
     near, far = np.percentile(depth, [2.0, 98.0])
@@ -121,6 +162,7 @@ def _panels(
         "Influence": influence_overlay(found, rgb),
         "Depth": paint_depth(depth, (float(near), float(max(far, 1.01 * near)))),
         "Labels": labels.colorize(found.labels),
+        **dict(more),
     }
     return [
         {"title": title, "image": encode_picture(_marked(picture, found), ".jpg")}
@@ -128,9 +170,7 @@ def _panels(
     ]
 
 
-def influence_overlay(
-    found: Explanation, rgb: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def influence_overlay(found: Explanation, rgb: Image) -> Image:
     """Return H×W×3 uint8: the influence in colours over a grey version of the picture."""
     largest = float(found.influence.max())
     heat = paint(found.influence, INFLUENCE_COLORS, 0.0, largest if largest > 0.0 else 1.0)
@@ -138,7 +178,7 @@ def influence_overlay(
     return np.asarray(_BLEND * heat + (1.0 - _BLEND) * grey, np.uint8)
 
 
-def _marked(rgb: npt.NDArray[np.uint8], found: Explanation) -> npt.NDArray[np.uint8]:
+def _marked(rgb: Image, found: Explanation) -> Image:
     region = found.region
     marked = np.ascontiguousarray(rgb.copy(), np.uint8)
     corner = region.x + region.width - 1, region.y + region.height - 1

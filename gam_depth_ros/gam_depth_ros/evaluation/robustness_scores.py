@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gam_depth_ros.core.metrics import DepthErrors
+from gam_depth_ros.evaluation.rank_correlation import rank_correlation
 
 CLEAN = ""
 """Name of what is done to a clean picture; its severity is 0."""
@@ -78,22 +78,6 @@ def resilience_rate(dee: Sequence[float], clean_dee: float) -> float:
     if clean_dee >= 1.0:
         return math.nan
     return float(np.mean(1.0 - np.asarray(dee))) / (1.0 - clean_dee)
-
-
-def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return Spearman's correlation: Pearson's of the ranks, ties sharing their mean rank.
-
-    Pairs with a NaN are left out; NaN for fewer than three pairs, or where one side is constant.
-    """
-    pairs = np.array([one, other], np.float64)
-    pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
-    if pairs.shape[1] < 3:
-        return math.nan
-    first, second = (_ranks(side) for side in pairs)
-    spread = float(np.std(first) * np.std(second))
-    if spread == 0.0:
-        return math.nan
-    return float(np.mean((first - first.mean()) * (second - second.mean()))) / spread
 
 
 def summarise(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -224,13 +208,6 @@ def _problem_shares(trials: Sequence[Trial]) -> dict[str, float]:
     names = {name for found in checked for name in found}
     shares = {name: float(np.mean([name in found for found in checked])) for name in names}
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2.0)[place]
-    return ranks
 
 
 def _mean(values: Sequence[float]) -> float:
