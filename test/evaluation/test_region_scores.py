@@ -10,7 +10,7 @@ import pytest
 from gam_depth_ros.core.frame import Frame
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.evaluation.alignment_scoring import AlignmentScore
-from gam_depth_ros.evaluation.frame_pixels import Pixels
+from gam_depth_ros.evaluation.frame_pixels import Pixels, Truth
 from gam_depth_ros.evaluation.frame_values import MOST_BLOCKS, BlockedSums, FrameValues
 from gam_depth_ros.evaluation.observation import Observation
 from gam_depth_ros.evaluation.region_scoring import RegionScore, region_masks
@@ -82,9 +82,10 @@ def test_one_scale_for_a_sequence_and_raw_errors_are_those_by_hand() -> None:
     # Frame A wants scale 2, B scale 4; the sequence gets 3: errors of 1.5 and 0.75.
     truth = np.full(HW, 2.0, np.float32)
     score = AlignmentScore()
-    everywhere = np.ones(HW, bool)
+    everywhere = np.arange(truth.size)
     for depth, scale in ((1.0, 2.0), (0.5, 4.0)):
-        score.add(Pixels(truth.ravel(), np.full(truth.size, depth, np.float32), everywhere), scale)
+        depths = np.full(truth.size, depth, np.float32)
+        score.add(Pixels(Truth(truth.ravel()), depths, everywhere), scale)
     found = score.summary()
     assert found["per_sequence"]["scale"] == 3.0
     assert found["per_sequence"]["abs_rel"] == pytest.approx((0.5 + 0.25) / 2, abs=0.005)

@@ -18,7 +18,7 @@ Floats = npt.NDArray[Any]
 MIN_DEPTH_M = 0.1
 MAX_DEPTH_M = 10.0
 _ACCURACY_BASE = 1.25
-_PIECE = 16_384
+_PIECE = 32_768
 _FLIP_RAMP_START, _FLIP_RAMP_SLOPE = 0.05, 20.0
 
 
@@ -73,7 +73,7 @@ def _scaled_errors(
     """Score N pixels, all finite and positive, after scaling and clipping the prediction.
 
     In pieces that stay in a processor's cache, as precise as the inputs are but float32 at least:
-    every pixel is rounded by 6e-8 of itself, a piece's sum of 16,384 in pairs no worse, and pieces
+    every pixel is rounded by 6e-8 of itself, a piece's sum, in pairs, no worse, and pieces
     are added up as float64.
     """
     precision = np.result_type(truth, prediction, np.float32)

@@ -170,8 +170,10 @@ def _removal_order(order_by: Floats) -> npt.NDArray[np.intp]:
 def _curve(ordered: Floats, intervals: int) -> Floats:
     """Return the mean of what is left when a share is taken from the front, step by step."""
     removed = (np.arange(intervals) * len(ordered)) // intervals
-    sums_of_rest = np.cumsum(ordered[::-1], dtype=np.float64)[::-1]
-    curve: Floats = sums_of_rest[removed] / (len(ordered) - removed)
+    sums = np.add.reduceat(ordered, removed, dtype=np.float64)
+    # Of fewer values than intervals some steps remove none, where reduceat gives the one it is at.
+    sums[:-1][np.diff(removed) == 0] = 0.0
+    curve: Floats = np.cumsum(sums[::-1])[::-1] / (len(ordered) - removed)
     return curve
 
 

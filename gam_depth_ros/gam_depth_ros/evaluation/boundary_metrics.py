@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.agreement import label_boundaries
+from gam_depth_ros.core.metrics import median_of
 
 WORKING_WIDTH = 320
 """Distances are in pixels of a picture of this width."""
@@ -101,13 +102,11 @@ def depth_edges(depth: npt.NDArray[np.floating]) -> Mask:
     with np.errstate(divide="ignore", invalid="ignore"):
         log_depth = np.log(depth.astype(np.float32))
     known = np.isfinite(log_depth)
-    if not known.any():
-        return np.zeros(depth.shape, bool)
-    log_depth[~known] = np.median(log_depth[known])
-    gradients = [
-        _sobel(log_depth, 1, 0),
-        _sobel(log_depth, 0, 1),
-    ]
+    if not known.all():
+        if not known.any():
+            return np.zeros(depth.shape, bool)
+        log_depth[~known] = median_of(log_depth[known])
+    gradients = [_sobel(log_depth, 1, 0), _sobel(log_depth, 0, 1)]
     faint, sure = (
         step * _SOBEL_STEP_GAIN * _TO_INTEGER for step in (FAINT_LOG_STEP, EDGE_LOG_STEP)
     )
@@ -130,9 +129,10 @@ def shrunk(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _sobel(values: npt.NDArray[np.float32], dx: int, dy: int) -> npt.NDArray[np.int16]:
     gradient: npt.NDArray[Any] = cv2.Sobel(
-        values, cv2.CV_32F, dx, dy, borderType=cv2.BORDER_REFLECT
+        values, cv2.CV_32F, dx, dy, scale=_TO_INTEGER, borderType=cv2.BORDER_REFLECT
     )
-    return np.clip(gradient * _TO_INTEGER, -32767, 32767).astype(np.int16)
+    np.clip(gradient, -32767, 32767, out=gradient)
+    return gradient.astype(np.int16)
 
 
 def _mean_distance(of: Mask, to: Mask) -> float:

@@ -13,6 +13,33 @@ from gam_depth_ros.core.metrics import median_of
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth at some pixels, and what more than one depth is held against.
+
+    Attributes:
+        metres: N float32, at least one, finite and positive.
+    """
+
+    metres: Float
+
+    @functools.cached_property
+    def median_m(self) -> float:
+        """Their median."""
+        return median_of(self.metres)
+
+    @functools.cached_property
+    def largest_m(self) -> float:
+        """The largest of them."""
+        return float(self.metres.max())
+
+    @functools.cached_property
+    def log(self) -> Float:
+        """Their natural logarithm, N float32."""
+        return np.asarray(np.log(self.metres))
 
 
 @dataclass(frozen=True)
@@ -20,14 +47,19 @@ class Pixels:
     """A depth at the pixels where it and the truth are known.
 
     Attributes:
-        truth_m: N float32 metres, at least one, finite and positive.
+        truth: The truth there, N pixels.
         depth: N float32, finite and positive, in its own unit.
-        where: H×W, which pixels these are.
+        places: N, which pixels these are: row·W + column, ascending.
     """
 
-    truth_m: Float
+    truth: Truth
     depth: Float
-    where: Mask
+    places: Places
+
+    @property
+    def truth_m(self) -> Float:
+        """The truth, N float32 metres."""
+        return self.truth.metres
 
     @functools.cached_property
     def ratio(self) -> Float:
@@ -42,7 +74,7 @@ class Pixels:
     @functools.cached_property
     def median_scale(self) -> float:
         """Ratio of the medians, truth over depth: the protocol's scale of a frame."""
-        return median_of(self.truth_m) / median_of(self.depth)
+        return self.truth.median_m / median_of(self.depth)
 
     @functools.cached_property
     def own_scale(self) -> float:
@@ -88,20 +120,31 @@ class FramePixels:
         return self._picked(self._seen.metric_depth_m)
 
     @functools.cached_property
-    def _truths(self) -> Float:
-        return self.truth_m[self.valid]
+    def _places(self) -> Places:
+        return np.flatnonzero(self.valid)
+
+    @functools.cached_property
+    def _truth(self) -> Truth:
+        return Truth(values_at(self.truth_m, self._places))
 
     def _picked(self, depth: Float | None) -> Pixels | None:
         if depth is None or depth.shape != self.truth_m.shape:
             return None
-        values = depth[self.valid]
+        values = values_at(depth, self._places)
+        if not values.size:
+            return None
+        if values.min() > 0 and values.max() < np.inf:  # as a rule; NaN is neither
+            return Pixels(self._truth, values, self._places)
         usable = (values > 0) & (values < np.inf)
-        if usable.all():  # as a rule: every pixel has a prediction
-            return Pixels(self._truths, values, self.valid) if values.size else None
         if not usable.any():
             return None
-        where = self.valid & (depth > 0) & (depth < np.inf)
-        return Pixels(self._truths[usable], values[usable], where)
+        truth = Truth(self._truth.metres[usable])
+        return Pixels(truth, values[usable], self._places[usable])
+
+
+def values_at(image: Float, places: Places) -> Float:
+    """Return an image's values at some places, as :attr:`Pixels.places` counts them."""
+    return np.asarray(image.ravel().take(places))
 
 
 def valid_pixels(truth_m: Float) -> Mask:

@@ -72,15 +72,16 @@ class RegionScore:
         ratio = np.clip(depth * scale, MIN_DEPTH_M, MAX_DEPTH_M) / truth
         kinds = np.abs(ratio - 1.0), ratio - 1.0, np.maximum(ratio, 1.0 / ratio) < D1
         masks = region_masks(seen.sample.frame.rgb, truth_m)
-        chosen = np.stack([mask[valid] for mask in masks.values()]).astype(np.float64)
-        _take(self._regions, list(masks), chosen @ _table(kinds), ratio.size)
+        ids = None
         if seen.labels is not None and seen.labels.shape == truth_m.shape:
-            ids, names = seen.labels[::STEP, ::STEP][valid], self._labels.names
-            known = 1 + int(np.iinfo(ids.dtype).max)
-            columns = _table(kinds).T
-            sums = [np.bincount(ids, weights=column, minlength=known) for column in columns]
-            table = np.stack(sums, axis=1)[: len(names)].astype(np.float64)
-            _take(self._classes, names, table, ratio.size)
+            ids = seen.labels[::STEP, ::STEP]
+        table = _table(kinds, _cells(list(masks.values()), ids)[valid], len(masks))
+        in_cells = table.sum(axis=0)
+        in_regions = [in_cells[_has_bit(bit, len(masks))].sum(axis=0) for bit in range(len(masks))]
+        _take(self._regions, list(masks), np.stack(in_regions), ratio.size)
+        if ids is not None:
+            names = self._labels.names
+            _take(self._classes, names, table[: len(names)].sum(axis=1), ratio.size)
 
     def add_labels(self, truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8]) -> None:
         """Score the boundaries of the labels of one frame."""
@@ -121,7 +122,8 @@ def region_masks(rgb: npt.NDArray[np.uint8], truth_m: Float) -> dict[str, Mask]:
         rgb: H×W×3 uint8 RGB.
         truth_m: H×W metres of a sensor, NaN or 0 where it had no reading.
     """
-    grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb[::STEP, ::STEP]), cv2.COLOR_RGB2GRAY))
+    # All of the picture first: picking bytes by threes out of it takes five times as long.
+    grey = np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[::STEP, ::STEP])
     height, width = grey.shape
     centre = np.zeros((height, width), bool)
     centre[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
@@ -132,7 +134,7 @@ def region_masks(rgb: npt.NDArray[np.uint8], truth_m: Float) -> dict[str, Mask]:
         "centre": centre,
         "border": ~centre,
         "dark": np.asarray(grey < DARK_BELOW),
-        "reflective": _reflective(np.asarray(grey), truth_m[::STEP, ::STEP]),
+        "reflective": _reflective(grey, truth_m[::STEP, ::STEP]),
         "textureless": np.asarray(square - mean * mean < TEXTURELESS_BELOW**2),
     }
 
@@ -149,9 +151,31 @@ def _reflective(grey: npt.NDArray[Any], truth_m: Float) -> Mask:
     return np.asarray(grown > 0)
 
 
-def _table(kinds: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[np.float64]:
-    """Return columns of float64, the last of ones, which counts pixels."""
-    return np.stack([*kinds, np.ones_like(kinds[0])], axis=1).astype(np.float64)
+def _cells(masks: Sequence[Mask], ids: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.uint16]:
+    """Return for each pixel in which of R masks it lies, a bit for each, and above them its id.
+
+    One count over these cells serves every region and every class.
+    """
+    cells = np.zeros(masks[0].shape, np.uint16) if ids is None else ids.astype(np.uint16)
+    cells <<= len(masks)
+    for bit, mask in enumerate(masks):
+        cells |= mask.astype(np.uint16) << np.uint16(bit)
+    return cells
+
+
+def _table(
+    kinds: tuple[npt.NDArray[Any], ...], cells: npt.NDArray[np.uint16], bits: int
+) -> npt.NDArray[np.float64]:
+    """Return the sums of K kinds of values and the number of pixels, 256×2^bits×(K+1), by cell."""
+    places = cells.astype(np.intp)
+    length = 256 << bits
+    columns = [np.bincount(places, weights=kind, minlength=length) for kind in (*kinds, None)]
+    return np.stack(columns, axis=-1).astype(np.float64).reshape(256, 1 << bits, len(columns))
+
+
+def _has_bit(bit: int, bits: int) -> Mask:
+    """Return which numbers below 2^bits have a bit set."""
+    return np.asarray((np.arange(1 << bits) >> bit) & 1, np.bool_)
 
 
 def _take(

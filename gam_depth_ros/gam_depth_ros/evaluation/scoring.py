@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -36,6 +37,8 @@ SERIES_ERRORS = ("abs_rel", "rmse", "d1")
 
 RELIABILITY_BINS = 15
 MOST_FLOOR_PIXELS = 100_000
+LEAST_SPREAD_LOG = 1e-6
+"""A truth that varies less is a constant, to the precision of its values."""
 
 
 class MeanErrors:
@@ -118,13 +121,13 @@ class DepthScore:
             # A constant is the same everywhere: a quarter of the pixels tells its errors as well.
             truth_m, valid = truth_m[::2, ::2], valid[::2, ::2]
         truth = truth_m[valid]
-        floor = None
-        if truth.size:
-            floor = errors_of_pixels(truth, np.ones_like(truth), median_of(truth))
+        if not truth.size:
+            return None
+        ones = np.ones_like(truth)
+        floor = errors_of_pixels(truth, ones, median_of(truth))
         self.floor_median.add(floor)
         if np.isfinite(floor_scale):
-            constant = np.full_like(truth, floor_scale)
-            self.floor_online.add(errors_of_pixels(truth, constant, 1.0) if truth.size else None)
+            self.floor_online.add(errors_of_pixels(truth, ones, floor_scale))
         return floor
 
     def _add_profile(self, found: Pixels) -> float:
@@ -135,17 +138,24 @@ class DepthScore:
             where the protocol takes the ratio of the medians.
         """
         truth, prediction = found.truth_m, found.depth
-        spread = float(np.std(np.log(truth)))
-        if spread > 0:
-            self._values.add("contrast", float(np.std(np.log(prediction))) / spread)
-        scaled = np.clip(prediction * found.median_scale, MIN_DEPTH_M, MAX_DEPTH_M)
-        relative = (scaled - truth) / truth
+        spread = _deviation(found.truth.log)
+        if spread > LEAST_SPREAD_LOG:
+            self._values.add("contrast", _deviation(found.log_ratio + found.truth.log) / spread)
+        relative = prediction * np.float32(found.median_scale)
+        np.clip(relative, MIN_DEPTH_M, MAX_DEPTH_M, out=relative)
+        relative -= truth
+        relative /= truth
         bins = self._ranges.shape[1]
         # Ten metres exactly belongs to the last range, what lies beyond to none.
-        places = np.minimum(truth / RANGE_EDGES_M[1], bins).astype(np.int32)
-        places[truth == RANGE_EDGES_M[-1]] = bins - 1
-        for row, values in enumerate((np.abs(relative), relative, None)):
-            self._ranges[row] += np.bincount(places, weights=values, minlength=bins + 1)[:bins]
+        places = np.minimum(truth * np.float32(1.0 / RANGE_EDGES_M[1]), bins).astype(np.intp)
+        if found.truth.largest_m >= RANGE_EDGES_M[-1]:
+            places[truth == RANGE_EDGES_M[-1]] = bins - 1
+        pixels = np.bincount(places, minlength=bins + 1)[:bins]
+        # Those too far and those too near apart: their sum is the bias, their difference AbsRel.
+        places += (bins + 1) * (relative < 0)
+        sums = np.bincount(places, weights=relative, minlength=2 * (bins + 1))
+        far, near = sums[:bins], sums[bins + 1 : 2 * bins + 1]
+        self._ranges += (far - near, far + near, pixels)
         return found.own_scale
 
     def summary(self) -> dict[str, Any]:
@@ -177,6 +187,12 @@ class DepthScore:
             "contrast_interval": self._values.interval("contrast"),
             "by_range": by_range,
         }
+
+
+def _deviation(values: Float) -> float:
+    """Return the standard deviation of N values."""
+    _, deviation = cv2.meanStdDev(values)
+    return float(deviation[0, 0])
 
 
 class SegmentationScore:

@@ -20,7 +20,7 @@ from gam_depth_ros.core.uncertainty_metrics import (
     SparsificationCurves,
     sparsification_by_metric,
 )
-from gam_depth_ros.evaluation.frame_pixels import FramePixels, Pixels
+from gam_depth_ros.evaluation.frame_pixels import FramePixels, Pixels, Truth, values_at
 from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
@@ -153,14 +153,14 @@ def _with_sigma(pixels: Pixels | None, sigma: Float | None) -> tuple[Pixels, Flo
     """Return the pixels whose sigma, H×W, is known too, and theirs; None without any."""
     if pixels is None or sigma is None:
         return None
-    values = sigma[pixels.where]
-    known = np.isfinite(values)
-    if known.all():
+    values = values_at(sigma, pixels.places)
+    if -np.inf < values.min() and values.max() < np.inf:  # as a rule; NaN is neither
         return pixels, values
+    known = np.isfinite(values)
     if not known.any():
         return None
-    where = pixels.where & np.isfinite(sigma)
-    return Pixels(pixels.truth_m[known], pixels.depth[known], where), values[known]
+    truth = Truth(pixels.truth_m[known])
+    return Pixels(truth, pixels.depth[known], pixels.places[known]), values[known]
 
 
 class _Coverage:
@@ -183,8 +183,9 @@ class _Coverage:
             np.count_nonzero(off <= width * sigma_log) / off.size if np.isfinite(width) else np.nan
             for width in widths
         ]
-        mean_width = 2.0 * float(np.mean(sigma_log, dtype=np.float64))
-        outside = float(np.mean(np.maximum(off - sigma_log, 0.0), dtype=np.float64))
+        # NumPy adds float32 up in pairs: a mean's error stays that of a single value.
+        mean_width = 2.0 * float(np.mean(sigma_log))
+        outside = float(np.mean(np.maximum(off - sigma_log, np.float32(0.0))))
         score = mean_width + 2.0 / (1.0 - NOMINAL_COVERAGE) * outside
         for name, value in zip(FIGURES, (*shares, mean_width, score), strict=True):
             self.values.add(name, float(value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +23,8 @@ def withhold_blocks(
         seed: Decides which.
 
     Returns:
-        The depth with NaN in the blocks, H×W float32, and where they are, H×W bool.
+        The depth with NaN in the blocks, H×W float32, and where they are, H×W bool, which is not
+        to be written into.
 
     Raises:
         ValueError: a size below 1 or a share outside 0 to 1.
@@ -31,12 +34,23 @@ def withhold_blocks(
             f"withheld blocks: got size {size_px} px and share {share}, expected at least 1 px and "
             "a share from 0 to 1"
         )
-    height, width = depth_m.shape
+    withheld = _blocks(depth_m.shape, size_px, share, seed)
+    kept = depth_m.astype(np.float32)
+    kept[withheld] = np.nan
+    return kept, withheld
+
+
+@functools.lru_cache(maxsize=4)
+def _blocks(
+    size_hw: tuple[int, ...], size_px: int, share: float, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Return where the blocks are, H×W: the same for every frame, so drawn once."""
+    height, width = size_hw
     rows, columns = -(-height // size_px), -(-width // size_px)
     chosen = np.zeros(rows * columns, bool)
     order = np.random.default_rng(seed).permutation(rows * columns)
     chosen[order[: round(share * rows * columns)]] = True
     blocks = np.repeat(chosen.reshape(rows, columns), size_px, axis=0)
-    withheld = np.repeat(blocks, size_px, axis=1)[:height, :width]
-    kept = np.where(withheld, np.float32(np.nan), depth_m).astype(np.float32)
-    return kept, np.ascontiguousarray(withheld)
+    withheld = np.ascontiguousarray(np.repeat(blocks, size_px, axis=1)[:height, :width])
+    withheld.setflags(write=False)
+    return withheld
