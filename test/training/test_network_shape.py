@@ -13,9 +13,9 @@ from gam_depth_training.network_shape import NetworkShape
 from gam_depth_training.networks import SHAPE_KEY, JointNetwork
 
 THIN = NetworkShape(semantic_channels=(8, 16, 24, 32), padding="zeros", activation="relu")
-EDGE = NetworkShape(
-    "edge", (8, 8, 16, 16, 32), (8, 8, 16, 16), (8, 8, 16, 16), "zeros", "relu"
-)
+EDGE = NetworkShape("edge", (8, 8, 16, 16, 32), (8, 8, 16, 16), (8, 8, 16, 16), "zeros", "relu")
+# Scores are read off the depth decoder's feature at a quarter, or off a decoder that ends there.
+QUARTER = dataclasses.replace(EDGE, semantic_channels=(8, 16, 16))
 
 
 def _seen(network: JointNetwork) -> JointNetwork:
@@ -26,7 +26,14 @@ def _seen(network: JointNetwork) -> JointNetwork:
 
 
 @pytest.mark.parametrize(
-    ("shape", "decoders"), [(THIN, "separate"), (EDGE, "separate"), (EDGE, "split_late")]
+    ("shape", "decoders"),
+    [
+        (THIN, "separate"),
+        (EDGE, "separate"),
+        (EDGE, "split_late"),
+        (QUARTER, "separate"),
+        (QUARTER, "split_late"),
+    ],
 )
 def test_weights_tell_their_shape_and_every_output_has_the_input_size(shape, decoders):
     torch.manual_seed(0)
@@ -66,6 +73,17 @@ def test_a_shuffle_of_subpixels_gives_depth_that_varies_within_a_decoders_pixel(
     assert (cells.amax(-1) > cells.amin(-1)).all()
     scores = prediction.logits.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
     assert torch.equal(scores.amax(-1), scores.amin(-1))
+
+
+@pytest.mark.parametrize("decoders", ["separate", "split_late"])
+def test_scores_at_a_quarter_are_doubled_smoothly_and_then_repeated(decoders):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        prediction = JointNetwork(5, decoders, shape=QUARTER).eval()(torch.rand(1, 3, 64, 64))
+    twos = prediction.logits.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    assert torch.equal(twos.amax(-1), twos.amin(-1))
+    fours = prediction.logits.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4)
+    assert (fours.amax(-1) > fours.amin(-1)).all()
 
 
 @pytest.mark.parametrize(("channels", "stride"), [((4, 4), 1), ((4, 6), 1), ((4, 6), 2)])
@@ -130,8 +148,10 @@ def test_shapes_that_decoders_cannot_share_are_refused():
     with pytest.raises(ValueError, match="expected the same where decoders are shared"):
         JointNetwork(5, "shared", shape=THIN)
     short = dataclasses.replace(THIN, semantic_channels=(8, 16, 24))
-    with pytest.raises(ValueError, match="expected more than 3"):
+    with pytest.raises(ValueError, match=r"expected 64 first: the scores are read off"):
         JointNetwork(5, "split_late", shape=short)
+    with pytest.raises(ValueError, match="expected more than 3 and at least 3"):
+        JointNetwork(5, "split_late", shape=dataclasses.replace(EDGE, depth_channels=(8, 8, 16)))
 
 
 def test_a_shape_reads_back_from_json_and_another_releases_is_refused():

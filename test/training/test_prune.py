@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -50,9 +52,11 @@ def test_channels_that_say_nothing_go_and_no_answer_changes(shape, decoders):
     torch.testing.assert_close(after.logits, before.logits, rtol=1e-4, atol=1e-4)
 
 
-def test_the_edge_encoder_keeps_the_channels_of_a_stage_together():
+@pytest.mark.parametrize("semantic", [EDGE.semantic_channels, EDGE.depth_channels[1:]])
+def test_the_edge_encoder_keeps_the_channels_of_a_stage_together(semantic):
     torch.manual_seed(0)
-    network = _silenced(JointNetwork(5, "split_late", decoder_norm=True, shape=EDGE))
+    shape = dataclasses.replace(EDGE, semantic_channels=semantic)
+    network = _silenced(JointNetwork(5, "split_late", decoder_norm=True, shape=shape))
     pruned = prune(network, 0.5).eval()
     picture = torch.rand(1, 3, 64, 96)
     with torch.no_grad():

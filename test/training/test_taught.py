@@ -107,6 +107,20 @@ def test_weights_of_another_network_to_start_from_are_refused_in_one_line(shards
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_of_other_decoders_starts_from_the_encoder_alone(shards, tmp_path):
+    start = tmp_path / "start.pt"
+    wider = dataclasses.replace(TINY, depth_channels=(16, 16, 16, 16))
+    torch.save(JointNetwork(13, "split_late", shape=wider).state_dict(), start)
+    config = dataclasses.replace(
+        _config(LossWeights()), stages=(StageConfig("one", (64, 96), 1, 2, 1e-6),)
+    )
+    trained = load_network(fit(config, shards, tmp_path / "a", progress=False, start=start))
+    assert trained.shape == TINY
+    given = load_network(start).encoder.state_dict()
+    for name, value in trained.encoder.named_parameters():
+        torch.testing.assert_close(value, given[name], rtol=0, atol=1e-4)
+
+
 def test_the_digest_of_a_config_without_the_new_settings_is_as_it_was():
     # Read from the contract of the model shipped before there were any.
     config = load_config(CONFIGS / "synthetic_supervised.yaml")
@@ -115,11 +129,13 @@ def test_the_digest_of_a_config_without_the_new_settings_is_as_it_was():
     assert dataclasses.replace(config, weights=TAUGHT).digest() != config.digest()
 
 
-@pytest.mark.parametrize("name", ["default_model", "edge_distilled"])
+@pytest.mark.parametrize(
+    "name", ["default_model", "default_model_cpu", "edge_distilled", "edge_distilled_cpu"]
+)
 def test_the_recipes_of_the_shipped_models_read_and_build(name):
     config = load_config(CONFIGS / f"{name}.yaml")
     network = JointNetwork(
         13, config.decoders, decoder_norm=config.decoder_norm, shape=config.network
     )
     assert network.shape.activation == "relu"
-    assert config.weights.teach == (name == "edge_distilled")
+    assert config.weights.teach == name.startswith("edge_distilled")

@@ -75,8 +75,8 @@ class DeployedNetwork(nn.Module):
         return (
             answer.depth[:, 0],
             sigma[:, 0],
-            repeated(label.to(torch.uint8), shape.semantic_stride)[:, 0],
-            repeated(confidence, shape.semantic_stride)[:, 0],
+            repeated(label.to(torch.uint8), shape.score_stride)[:, 0],
+            repeated(confidence, shape.score_stride)[:, 0],
             answer.features,
         )
 

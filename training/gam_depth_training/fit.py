@@ -37,7 +37,7 @@ from gam_depth_training.config import StageConfig, TrainingConfig
 from gam_depth_training.module import SupervisedModule
 from gam_depth_training.networks import JointNetwork
 from gam_depth_training.start_weights import network_part
-from gam_depth_training.trained_network import Teacher, load_network
+from gam_depth_training.trained_network import Teacher, load_network, start_from
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +128,8 @@ def fit(
         out: Folder for checkpoints, weights and TensorBoard logs.
         progress: Whether to show a progress bar.
         teacher: Weights of the network that teaches, where the config has terms for one.
-        start: Weights of this network to start from; the first stage that has no weights of its
-            own yet begins with them.
+        start: Weights to start from; the first stage that has no weights of its own yet begins
+            with them, or with their encoder alone where the decoders are of another shape.
 
     Returns:
         The last stage's weights: a state dict of :class:`JointNetwork`.
@@ -166,13 +166,7 @@ def _first_network(config: TrainingConfig, start: Path | None) -> JointNetwork:
         len(NYU13), first, decoder_norm=config.decoder_norm, shape=config.network
     )
     if start is not None:
-        try:
-            network.load_state_dict(load_network(start).state_dict())
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(
-                f"{start}: got weights that do not fit ({str(error).splitlines()[0]}), expected "
-                f"those of the network of config {config.name}"
-            ) from error
+        start_from(network, start, f"config {config.name}")
     return network
 
 

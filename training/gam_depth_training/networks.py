@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +21,14 @@ from gam_depth_training.encoder import ResNetEncoder
 from gam_depth_training.geometry import disparity_to_depth
 from gam_depth_training.network_shape import (
     PAPER,
+    SPLIT_STEP,
+    Decoders,
     NetworkShape,
+    check_layout,
     shape_from_tensor,
     shape_to_tensor,
 )
 
-Decoders = Literal["separate", "shared", "split_late"]
-# Steps of the decoder that depth and semantics have in common; None: all of them.
-SPLIT_STEP: Mapping[str, int | None] = {"separate": 0, "shared": None, "split_late": 3}
 # A network cannot claim to be surer than 1 % or less sure than a factor of about 7.
 MIN_LOG_B = -4.6
 MAX_LOG_B = 0.7
@@ -65,7 +65,8 @@ class JointNetwork(nn.Module):
         decoders: "separate": depth and semantics have a decoder each, as in the paper. "shared":
             one decoder carries all heads: a third cheaper, for the first part of a training;
             :meth:`split_decoder` gives the semantics their own. "split_late": one decoder up to
-            1/4 of the input's size, two from there on.
+            1/4 of the input's size, two from there on; where semantic_channels end there, the
+            scores are read off the common feature.
         cross_task_attention: Whether the two decoders look at each other once, through a gate.
         decoder_norm: Whether the decoders carry batch normalisation, see ConvBlock.
         shape: What encoder and decoders are made of; its state dict carries it.
@@ -83,7 +84,7 @@ class JointNetwork(nn.Module):
         shape: NetworkShape = PAPER,
     ) -> None:
         super().__init__()
-        _check(decoders, cross_task_attention, shape)
+        check_layout(decoders, cross_task_attention, shape)
         split = SPLIT_STEP[decoders]
         self.classes = classes
         self.shape = shape
@@ -154,12 +155,13 @@ class JointNetwork(nn.Module):
         """
         shape = shape_of(state)
         steps = {name.split(".")[2] for name in state if name.startswith("semantic_decoder.before")}
-        # Split late, the common steps are the depth decoder's.
         whole = len(shape.semantic_channels)
-        shapes: dict[int, Decoders] = {0: "shared", whole - 3: "split_late", whole: "separate"}
+        # Split late, the common steps are the depth decoder's, and there may be no others.
+        decoders: Decoders = "separate" if len(steps) == whole else "split_late"
+        if not steps and shape.depth_channels == shape.semantic_channels:
+            decoders = "shared"
         attention = any(name.startswith("attention.") for name in state)
         classes = len(state["semantic_head.conv.weight"])
-        decoders: Decoders = "shared" if not steps else shapes[len(steps)]
         return cls(classes, decoders, attention, has_decoder_norm(state), shape)
 
     def split_decoder(self) -> None:
@@ -181,7 +183,7 @@ class JointNetwork(nn.Module):
         return self.finish(self.answer(self.encoder(image)))
 
     def answer(self, features: list[Tensor]) -> JointPrediction:
-        """Predict from the encoder's features; sigma and scores at their decoders' resolution."""
+        """Predict from the encoder's features; sigma and scores at the size they are made at."""
         own, semantic = self._decode(features)
         if self.joined_head is None:
             raw, log_b = _in_full_precision(self.disparity_head, own), self.sigma_head(own)
@@ -191,11 +193,16 @@ class JointNetwork(nn.Module):
         disparity = torch.sigmoid(raw)
         if self.shape.depth_stride > 1:
             disparity = functional.pixel_shuffle(disparity, self.shape.depth_stride)
+        logits = self.semantic_head(semantic)
+        if self.shape.score_stride < self.shape.semantic_stride:
+            logits = functional.interpolate(
+                logits, scale_factor=2.0, mode="bilinear", align_corners=False
+            )
         return JointPrediction(
             disparity,
             disparity_to_depth(disparity),
             log_b.clamp(MIN_LOG_B, MAX_LOG_B),
-            self.semantic_head(semantic),
+            logits,
             features[-1].mean((2, 3)),
         )
 
@@ -205,7 +212,7 @@ class JointNetwork(nn.Module):
             answer.disparity,
             answer.depth,
             repeated(answer.log_b, self.shape.depth_stride),
-            repeated(answer.logits, self.shape.semantic_stride),
+            repeated(answer.logits, self.shape.score_stride),
             answer.features,
         )
 
@@ -249,33 +256,9 @@ def shape_of(state: Mapping[str, Tensor]) -> NetworkShape:
     return PAPER if stored is None else shape_from_tensor(stored)
 
 
-def _of_older_release(
-    network: nn.Module, state: dict[str, Any], prefix: str, *_: object
-) -> None:
+def _of_older_release(network: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     """Take weights without a shape for the paper's network, which older releases knew alone."""
     state.setdefault(prefix + SHAPE_KEY, shape_to_tensor(PAPER))
-
-
-def _check(decoders: str, attention: bool, shape: NetworkShape) -> None:
-    if decoders not in SPLIT_STEP or (attention and decoders == "shared"):
-        raise ValueError(
-            f"got decoders '{decoders}' with cross_task_attention {attention}, "
-            f"expected one of {', '.join(SPLIT_STEP)}, and attention only between two "
-            "decoders; change the recipe's network"
-        )
-    split, own = SPLIT_STEP[decoders], len(shape.semantic_channels)
-    alike = shape.depth_channels == shape.semantic_channels
-    if (split is None or attention) and not alike:
-        raise ValueError(
-            f"got depth_channels {list(shape.depth_channels)} and semantic_channels "
-            f"{list(shape.semantic_channels)}, expected the same where decoders are shared or "
-            "look at each other; change the network's shape"
-        )
-    if split and (own <= split or len(shape.depth_channels) <= split):
-        raise ValueError(
-            f"got decoders '{decoders}' that end after {own} steps, expected more than {split}; "
-            "give semantic_channels another number"
-        )
 
 
 def _in_full_precision(head: Head, x: Tensor) -> Tensor:

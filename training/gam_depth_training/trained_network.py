@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional
 
 from gam_depth_training.networks import JointNetwork, JointPrediction
 from gam_depth_training.start_weights import network_part, read_state
+
+logger = logging.getLogger(__name__)
 
 
 def load_network(weights: Path) -> JointNetwork:
@@ -26,6 +29,39 @@ def load_network(weights: Path) -> JointNetwork:
             "`gam-depth-train fit`"
         ) from error
     return network.eval()
+
+
+def start_from(network: JointNetwork, weights: Path, name: str) -> None:
+    """Give a network the weights that another one has learnt.
+
+    Where both are of one shape it takes them all; where only the encoders are, it takes the
+    encoder, and its decoders and heads start anew.
+
+    Args:
+        network: What is to learn.
+        weights: Of :func:`load_network`.
+        name: Of what is to learn, for messages.
+
+    Raises:
+        ValueError: the file holds something else, or an encoder of another shape.
+    """
+    found = load_network(weights)
+    ours, theirs = network.state_dict(), found.state_dict()
+    if network.shape == found.shape and _sizes(ours) == _sizes(theirs):
+        network.load_state_dict(theirs)
+        return
+    try:
+        network.encoder.load_state_dict(found.encoder.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"{weights}: got weights that do not fit, not even the encoder's, expected those of "
+            f"the network of {name} or of one with its encoder"
+        ) from error
+    logger.info("%s: of another shape; the encoder starts from it, decoders anew", weights)
+
+
+def _sizes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
 
 
 class Teacher:
