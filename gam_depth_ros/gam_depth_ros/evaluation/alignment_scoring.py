@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.evaluation.frame_pixels import Pixels
-from gam_depth_ros.evaluation.frame_values import BlockedSums
+from gam_depth_ros.evaluation.frame_values import BlockedSums, Ends, interval_of
 
 BIN = 0.005
 REACH = 3.0
@@ -60,6 +60,7 @@ class AlignmentScore:
                 "scale": scale if self._scales else None,
                 # How far frames are from one scale: what per-image alignment hides.
                 "scale_spread_log": float(np.std(logs)) if self._scales else None,
+                "scale_intervals": _scale_intervals(logs),
             },
             "raw": {**self._figures(1.0), "scale": 1.0},
         }
@@ -77,6 +78,15 @@ class AlignmentScore:
         }
         known = {name: ends for name, ends in intervals.items() if ends is not None}
         return {**found, "intervals": known, "frames": frames}
+
+
+def _scale_intervals(logs: npt.NDArray[np.float64]) -> dict[str, Ends]:
+    """Return the intervals of the sequence's scale and of its spread, from each frame's log."""
+    found = {
+        "scale": interval_of(logs, lambda drawn: math.exp(float(np.median(drawn)))),
+        "scale_spread_log": interval_of(logs, lambda drawn: float(np.std(drawn))),
+    }
+    return {name: ends for name, ends in found.items() if ends is not None}
 
 
 def figure_of(weights: npt.NDArray[np.float64], scale: float, name: str) -> float:

@@ -25,6 +25,8 @@ from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
+from gam_depth_ros.evaluation.figure_kinds import ALIGNMENTS
+from gam_depth_ros.evaluation.figure_table import figure_table
 from gam_depth_ros.evaluation.gallery import Picture
 from gam_depth_ros.evaluation.observation import Event, observe
 from gam_depth_ros.evaluation.protocols import Protocol, observe_test_set
@@ -239,6 +241,7 @@ def _result(
         "notes": [*recording.notes, *counted(tally.notes)],
         "series": tally.series,
     }
+    report |= {"alignments": ALIGNMENTS, "figures": figure_table(report)}
     return EvaluationResult(
         report=report,
         pictures=tally.gallery.choose(),

@@ -79,6 +79,32 @@ def interval_ends(values: npt.NDArray[np.float64]) -> Ends | None:
     return [found.low, found.high] if math.isfinite(found.low) else None
 
 
+def interval_of(
+    values: npt.NDArray[np.float64], figure: Callable[[npt.NDArray[np.float64]], float]
+) -> Ends | None:
+    """Return the ends of the interval of another figure than a mean, None for too few frames.
+
+    Circular blocks (Politis & Romano 1992) as long as those of :class:`BlockedSums`, for a median,
+    a percentile or a spread.
+
+    Args:
+        values: One a frame in their order, finite.
+        figure: Takes as many values as there are frames; NaN where it is not defined.
+    """
+    count = values.size
+    length = max(1, round(count ** (1.0 / 3.0)))
+    if count < LEAST_FRAMES * length:
+        return None
+    rng = np.random.default_rng(0)
+    blocks = math.ceil(count / length)
+    drawn = []
+    for _ in range(RESAMPLES):
+        starts = rng.integers(0, count, blocks)
+        places = (starts[:, None] + np.arange(length)).ravel()[:count] % count
+        drawn.append(figure(values[places]))
+    return _central(np.array(drawn)[:, None])[0]
+
+
 class BlockedSums:
     """Sums of an array over stretches of frames: figures of pooled counts get an interval too.
 
@@ -118,26 +144,45 @@ class BlockedSums:
     def interval(self, figure: Callable[[npt.NDArray[np.float64]], float]) -> Ends | None:
         """Return the ends of the 95 % interval of a figure of the sums; None for too few frames.
 
+        Args:
+            figure: Takes sums as :meth:`total` gives them; NaN where it is not defined.
+        """
+        return self.intervals(lambda sums: np.array([figure(sums)]))[0]
+
+    def intervals(
+        self, figures: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+    ) -> list[Ends | None]:
+        """Return the ends of the 95 % intervals of several figures; None for too few frames.
+
         Blocks of about the cube root of the number of frames are drawn with replacement, which is
         the order of the best length for dependent frames (Hall, Horowitz & Jing 1995).
 
         Args:
-            figure: Takes sums as :meth:`total` gives them; NaN where it is not defined.
+            figures: Takes sums as :meth:`total` gives them, returns K values; NaN where one is not
+                defined.
         """
         filled = math.ceil(self._frames / self._frames_a_block)
         together = max(1, round(self._frames ** (1.0 / 3.0) / self._frames_a_block))
         starts = np.arange(0, filled, together)
         if starts.size < _LEAST_BLOCKS:
-            return None
+            return [None] * figures(self.total()).size
         blocks = np.add.reduceat(self._blocks[:filled], starts, axis=0)
         rng = np.random.default_rng(0)
         even = np.full(starts.size, 1.0 / starts.size)
         drawn = []
         for _ in range(RESAMPLES):
             counts = rng.multinomial(starts.size, even).astype(np.float64)
-            drawn.append(figure(np.asarray(np.tensordot(counts, blocks, axes=1))))
-        known = np.array(drawn)[np.isfinite(drawn)]
-        if known.size < RESAMPLES // 2:
-            return None
-        tail = (1.0 - CONFIDENCE) / 2.0
-        return [float(end) for end in np.quantile(known, [tail, 1.0 - tail])]
+            drawn.append(figures(np.asarray(np.tensordot(counts, blocks, axes=1))))
+        return _central(np.array(drawn))
+
+
+def _central(drawn: npt.NDArray[np.float64]) -> list[Ends | None]:
+    """Return the middle 95 % of each of K columns, None where half of it is not defined."""
+    found: list[Ends | None] = []
+    tail = (1.0 - CONFIDENCE) / 2.0
+    for column in drawn.T:
+        known = column[np.isfinite(column)]
+        enough = known.size >= RESAMPLES // 2
+        ends = np.quantile(known, [tail, 1.0 - tail]) if enough else None
+        found.append(None if ends is None else [float(end) for end in ends])
+    return found

@@ -20,7 +20,7 @@ from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, errors_of_pixel
 from gam_depth_ros.core.sensor_fusion import SensorFusion
 from gam_depth_ros.core.uncertainty_metrics import coverage
 from gam_depth_ros.evaluation.frame_pixels import valid_pixels, values_at
-from gam_depth_ros.evaluation.frame_values import FrameValues
+from gam_depth_ros.evaluation.frame_values import BlockedSums, FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 from gam_depth_ros.evaluation.withholding import withhold_blocks
 
@@ -30,6 +30,7 @@ SEED = 1
 MODES = ("network", "fill", "fuse")
 FIGURES = ("abs_rel", "rmse", "d1", "coverage_1sigma")
 GROUPS = ("readings", "holes")
+SOURCES = ("none", "sensor", "network", "fused")
 
 
 class _ModeErrors:
@@ -50,7 +51,10 @@ class _ModeErrors:
             values.add("coverage_1sigma", coverage(depth_m - truth_m, sigma_m))
 
     def summary(self) -> dict[str, Any]:
-        """Return each figure's mean over frames by mode, and the intervals of AbsRel."""
+        """Return each figure's mean over frames by mode, and its intervals.
+
+        ``intervals`` are those of AbsRel, ``intervals_of`` those of all figures.
+        """
         figures = {
             figure: {
                 name: mean
@@ -64,7 +68,19 @@ class _ModeErrors:
             for name in self._names
             if (ends := self._values[name].interval("abs_rel")) is not None
         }
-        return {**figures, "intervals": intervals, "frames": self.frames}
+        return {
+            **figures,
+            "intervals": intervals,
+            "intervals_of": {
+                figure: {
+                    name: ends
+                    for name in self._names
+                    if (ends := self._values[name].interval(figure)) is not None
+                }
+                for figure in FIGURES
+            },
+            "frames": self.frames,
+        }
 
 
 class FusionScore:
@@ -81,7 +97,7 @@ class FusionScore:
     def __init__(self, config: FusionConfig) -> None:
         self._stages = {mode: SensorFusion(replace(config, mode=mode)) for mode in MODES}
         self._errors = _ModeErrors()
-        self._sources = np.zeros(4, np.int64)
+        self._sources = BlockedSums((len(SOURCES),))
 
     def add(self, truth_m: Float, seen: Observation) -> None:
         """Score one frame whose sensor depth is the truth; without metres it counts nothing."""
@@ -105,22 +121,22 @@ class FusionScore:
             pair = (values_at(image, scored) for image in (fused.depth_m, fused.sigma_m))
             self._errors.add(mode, true_m, *pair)
             if mode == "fuse":
-                self._sources += _counts(fused.source)
+                self._sources.add(_counts(fused.source))
 
     def summary(self) -> dict[str, Any] | None:
         """Return the figures for the report, None without a scored frame."""
         if not self._errors.frames:
             return None
-        total = max(1, int(self._sources.sum()))
+        found = self._errors.summary()
+        ends = self._sources.intervals(_shares)
+        found["intervals_of"]["source_share"] = {
+            name: pair for name, pair in zip(SOURCES, ends, strict=True) if pair is not None
+        }
+        shares = _shares(self._sources.total()).tolist()
         return {
             "withheld_share": WITHHELD_SHARE,
-            **self._errors.summary(),
-            "source_share": {
-                name: int(count) / total
-                for name, count in zip(
-                    ("none", "sensor", "network", "fused"), self._sources, strict=True
-                )
-            },
+            **found,
+            "source_share": dict(zip(SOURCES, shares, strict=True)),
         }
 
 
@@ -166,6 +182,10 @@ class ExactFusionScore:
         """Return the figures for the report by group, None without a scored frame."""
         found = {name: errors.summary() for name, errors in self._errors.items() if errors.frames}
         return found or None
+
+
+def _shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(counts / max(1.0, float(counts.sum())))
 
 
 def _counts(source: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -105,6 +105,7 @@ class RegionScore:
                 **boundaries,
                 "intervals": self._boundaries.intervals(),
                 "frames": self._boundaries.count("depth_completeness_px"),
+                "frames_of": {name: self._boundaries.count(name) for name in boundaries},
             }
             if known
             else None,
@@ -194,7 +195,7 @@ def _take(
             values.add(f"{name}/abs_rel", off / count)
             values.add(f"{name}/bias", bias / count)
             values.add(f"{name}/d1", near / count)
-            values.add(f"{name}/share", count / pixels)
+            values.add(f"{name}/pixel_share", count / pixels)
 
 
 def _row(values: FrameValues, name: str, about: str) -> dict[str, Any]:
@@ -202,7 +203,12 @@ def _row(values: FrameValues, name: str, about: str) -> dict[str, Any]:
         "name": name,
         "about": about,
         **{key: values.mean(f"{name}/{key}") for key in ("abs_rel", "bias", "d1")},
-        "pixel_share": values.mean(f"{name}/share"),
+        "pixel_share": values.mean(f"{name}/pixel_share"),
         "interval": values.interval(f"{name}/abs_rel"),
+        "intervals": {
+            key: ends
+            for key in ("abs_rel", "bias", "d1", "pixel_share")
+            if (ends := values.interval(f"{name}/{key}")) is not None
+        },
         "frames": values.count(f"{name}/abs_rel"),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.evaluate import EvaluationResult
+from gam_depth_ros.evaluation.figure_kinds import DEPTH_KINDS, KINDS
 from gam_depth_ros.evaluation.figures import all_figures
 from gam_depth_ros.evaluation.film import film_strip
 from gam_depth_ros.evaluation.page import number, page_environment
@@ -32,16 +33,7 @@ LEAST_SHOWN_SHARE = 0.01
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
 
-COLUMNS = (
-    ("abs_rel", "AbsRel ↓"),
-    ("sq_rel", "SqRel, m ↓"),
-    ("rmse", "RMSE, m ↓"),
-    ("rmse_log", "RMSE log ↓"),
-    ("log10", "log10 ↓"),
-    ("d1", "δ < 1.25 ↑"),
-    ("d2", "δ < 1.25² ↑"),
-    ("d3", "δ < 1.25³ ↑"),
-)
+COLUMNS = tuple((name, kind.heading) for name, kind in DEPTH_KINDS.items())
 """Name in the JSON and heading; the arrow points to the better side."""
 
 Report = dict[str, Any]
@@ -77,6 +69,7 @@ def render(result: EvaluationResult) -> str:
         remarks=remarks(report),
         cards=cards(report),
         columns=COLUMNS,
+        kinds=KINDS,
         rows=table_rows(report),
         trust=trust_rows(report),
         figures=all_figures(report),
@@ -114,9 +107,7 @@ def part_tables(report: Report) -> list[dict[str, Any]]:
             **row,
             "name": f"{row['from_m']:g}–{row['to_m']:g} m",
             "about": "",
-            "interval": None,
             "d1": None,
-            "frames": None,
         }
         for row in (report["depth"] or {}).get("by_range", [])
         if row["pixel_share"] >= LEAST_SHOWN_SHARE

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gam_depth_ros.evaluation.frame_pixels import FramePixels
-from gam_depth_ros.evaluation.frame_values import interval_ends
+from gam_depth_ros.evaluation.frame_values import Ends, interval_ends, interval_of
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 MIN_SIGMA_LOG = 1e-6
@@ -64,14 +65,23 @@ class ScaleScore:
             "log_wander": float(np.std(errors)) if known else None,
             "within_1sigma": float(np.mean(standard <= 1.0)) if known else None,
             "within_2sigma": float(np.mean(standard <= 2.0)) if known else None,
-            "intervals": {
-                name: ends
-                for name, values in (
-                    ("log_bias", errors),
-                    ("within_1sigma", (standard <= 1.0).astype(np.float64)),
-                    ("within_2sigma", (standard <= 2.0).astype(np.float64)),
-                )
-                if (ends := interval_ends(values)) is not None
-            },
+            "intervals": _intervals(errors, standard),
             "frames": int(errors.size),
         }
+
+
+def _intervals(
+    errors: npt.NDArray[np.float64], standard: npt.NDArray[np.float64]
+) -> dict[str, Ends]:
+    means = {
+        "log_bias": errors,
+        "within_1sigma": (standard <= 1.0).astype(np.float64),
+        "within_2sigma": (standard <= 2.0).astype(np.float64),
+    }
+    found = {
+        **{name: interval_ends(values) for name, values in means.items()},
+        "log_error_median": interval_of(np.abs(errors), lambda drawn: float(np.median(drawn))),
+        "log_error_rms": interval_of(errors, lambda drawn: float(np.sqrt(np.mean(drawn**2)))),
+        "log_wander": interval_of(errors, lambda drawn: float(np.std(drawn))),
+    }
+    return {name: ends for name, ends in found.items() if ends is not None}

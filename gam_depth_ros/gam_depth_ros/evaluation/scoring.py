@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.metrics import (
-    MAX_DEPTH_M,
-    MIN_DEPTH_M,
     DepthErrors,
     confusion_matrix,
     errors_of_pixels,
@@ -30,8 +28,8 @@ from gam_depth_ros.evaluation.alignment_scoring import AlignmentScore
 from gam_depth_ros.evaluation.frame_pixels import FramePixels, Pixels
 from gam_depth_ros.evaluation.frame_values import BlockedSums, FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
+from gam_depth_ros.evaluation.range_scoring import RangeScore
 
-RANGE_EDGES_M = tuple(np.arange(0.0, 10.5, 0.5).tolist())
 SERIES_ERRORS = ("abs_rel", "rmse", "d1")
 """What the report keeps of every frame; two reports are compared by these."""
 
@@ -77,7 +75,7 @@ class DepthScore:
         self.without_scale = 0
         self._values = FrameValues()
         self._alignments = AlignmentScore()
-        self._ranges = np.zeros((3, len(RANGE_EDGES_M) - 1))
+        self._ranges = RangeScore()
 
     def add(
         self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None
@@ -137,41 +135,14 @@ class DepthScore:
             The frame's own scale as the online estimator measures it: the median of the ratios,
             where the protocol takes the ratio of the medians.
         """
-        truth, prediction = found.truth_m, found.depth
         spread = _deviation(found.truth.log)
         if spread > LEAST_SPREAD_LOG:
             self._values.add("contrast", _deviation(found.log_ratio + found.truth.log) / spread)
-        relative = prediction * np.float32(found.median_scale)
-        np.clip(relative, MIN_DEPTH_M, MAX_DEPTH_M, out=relative)
-        relative -= truth
-        relative /= truth
-        bins = self._ranges.shape[1]
-        # Ten metres exactly belongs to the last range, what lies beyond to none.
-        places = np.minimum(truth * np.float32(1.0 / RANGE_EDGES_M[1]), bins).astype(np.intp)
-        if found.truth.largest_m >= RANGE_EDGES_M[-1]:
-            places[truth == RANGE_EDGES_M[-1]] = bins - 1
-        pixels = np.bincount(places, minlength=bins + 1)[:bins]
-        # Those too far and those too near apart: their sum is the bias, their difference AbsRel.
-        places += (bins + 1) * (relative < 0)
-        sums = np.bincount(places, weights=relative, minlength=2 * (bins + 1))
-        far, near = sums[:bins], sums[bins + 1 : 2 * bins + 1]
-        self._ranges += (far - near, far + near, pixels)
+        self._ranges.add(found)
         return found.own_scale
 
     def summary(self) -> dict[str, Any]:
         """Return the figures for the report."""
-        pixels = self._ranges[2]
-        by_range = [
-            {
-                "from_m": RANGE_EDGES_M[index],
-                "to_m": RANGE_EDGES_M[index + 1],
-                "abs_rel": float(self._ranges[0, index] / pixels[index]),
-                "bias": float(self._ranges[1, index] / pixels[index]),
-                "pixel_share": float(pixels[index] / pixels.sum()),
-            }
-            for index in range(len(pixels))
-            if pixels[index] > 0
-        ]
         return {
             "per_frame_median": self.median.summary(),
             "online_scale": {
@@ -185,7 +156,7 @@ class DepthScore:
             **self._alignments.summary(),
             "contrast_ratio": self._values.mean("contrast"),
             "contrast_interval": self._values.interval("contrast"),
-            "by_range": by_range,
+            "by_range": self._ranges.rows(),
         }
 
 
@@ -242,6 +213,7 @@ class SegmentationScore:
                 for name, value in zip(self.labels.names, values, strict=True)
                 if np.isfinite(value)
             },
+            "iou_intervals": self._iou_intervals(present),
             "classes_in_truth": int(present.sum()),
             "frames": self.frames,
         }
@@ -255,6 +227,11 @@ class SegmentationScore:
             "ece": self._reliability.interval(calibration_error),
         }
         return {name: ends for name, ends in found.items() if ends is not None}
+
+    def _iou_intervals(self, present: npt.NDArray[np.bool_]) -> dict[str, list[float]]:
+        found = self._counts.intervals(lambda sums: iou(sums.astype(np.int64)))
+        rows = zip(self.labels.names, present, found, strict=True)
+        return {name: ends for name, known, ends in rows if known and ends is not None}
 
     def _calibration(self) -> dict[str, Any]:
         counts = self._reliability.total()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.failures import FailureGallery, FrameScores
 from gam_depth_ros.evaluation.frame_pixels import FramePixels
+from gam_depth_ros.evaluation.frame_values import Ends, interval_ends, interval_of
 from gam_depth_ros.evaluation.fusion_scoring import ExactFusionScore, FusionScore
 from gam_depth_ros.evaluation.gallery import Gallery
 from gam_depth_ros.evaluation.health_scoring import HealthScore
@@ -137,16 +139,36 @@ def latency_summary(tally: Tally, what: str) -> dict[str, Any]:
     """Return percentiles of the latency; ``what`` says from where to where it was taken."""
     values = tally.latencies_ms
     if not values:
-        return {"p50": None, "p99": None, "mean": None, "frames": 0, "stages_p50": {}, "of": what}
+        nothing = {"p50": None, "p99": None, "mean": None, "intervals": {}, "frames": 0}
+        return {**nothing, "stages_p50": {}, "stage_intervals": {}, "of": what}
     p50, p99 = np.percentile(values, [50, 99])
     return {
         "p50": float(p50),
         "p99": float(p99),
         "mean": float(np.mean(values)),
+        "intervals": _latency_intervals(np.array(values, np.float64)),
         "frames": len(values),
         "stages_p50": {name: float(np.median(part)) for name, part in tally.stages_ms.items()},
+        "stage_intervals": {
+            name: ends
+            for name, part in tally.stages_ms.items()
+            if (ends := interval_of(np.array(part, np.float64), _median)) is not None
+        },
         "of": what,
     }
+
+
+def _latency_intervals(values: npt.NDArray[np.float64]) -> dict[str, Ends]:
+    found = {
+        "p50": interval_of(values, _median),
+        "p99": interval_of(values, lambda drawn: float(np.percentile(drawn, 99))),
+        "mean": interval_ends(values),
+    }
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def _median(values: npt.NDArray[np.float64]) -> float:
+    return float(np.median(values))
 
 
 def counted(notes: dict[str, int]) -> list[str]:

@@ -112,6 +112,7 @@ class UncertaintyScore:
                 },
             },
             "frames": self._coverage[ALIGNED].frames,
+            "frames_of": {key: score.frames for key, score in self._coverage.items()},
         }
 
     def _ranking(self) -> dict[str, Any]:
