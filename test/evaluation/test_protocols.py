@@ -136,6 +136,69 @@ def test_the_command_reads_nyus_own_files(tmp_path: Path, engine: OnnxEngine) ->
     assert report["recording"]["kind"] == "NYU Depth v2 test set"
 
 
+def packed(root: Path) -> Path:
+    """The same pictures as P²Net packs them: no folders, underscores for slashes."""
+    scannet(root / "exported")
+    flat = root / "packed"
+    flat.mkdir()
+    for file in (root / "exported").glob("*/*/*"):
+        (flat / "_".join(file.relative_to(root / "exported").parts)).write_bytes(file.read_bytes())
+    return flat
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["scene0707_00/color/0.jpg", "scene0707_00/color/20.jpg"],
+        ["scene0707_00_color_0.jpg", "scene0707_00_color_20.jpg"],
+        ["scene0707_00"],
+    ],
+)
+def test_a_packed_scannet_gives_the_pictures_of_the_exported_one(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    flat, split = packed(tmp_path), tmp_path / "list.txt"
+    split.write_text("\n".join(lines))
+    test_set = open_test_set(flat, split, "ScanNet test set")
+    exported = tmp_path / "exported"
+    expected = open_test_set(exported, exported / "split.txt", "ScanNet test set")
+    assert test_set.frame_count == expected.frame_count == 2
+    for found, wanted in zip(test_set.frames(), expected.frames(), strict=True):
+        np.testing.assert_array_equal(found.rgb, wanted.rgb)
+        np.testing.assert_array_equal(found.depth_m, wanted.depth_m)
+
+
+def test_a_scene_stands_for_its_pictures_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    scannet(tmp_path)
+    color = tmp_path / "scene0707_00" / "color"
+    (color / "20.jpg").rename(color / "100.jpg")
+    (color / "9.jpg").write_bytes((color / "0.jpg").read_bytes())
+    (tmp_path / "list.txt").write_text("scene0707_00\n")
+    found = open_test_set(tmp_path, tmp_path / "list.txt", "x").entries
+    assert found == [f"scene0707_00/color/{number}.jpg" for number in (0, 9, 100)]
+
+
+def test_a_scene_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("scene0800_00\n")
+    with pytest.raises(BagError, match=r"scene0800_00: got no color/\*\.jpg"):
+        open_test_set(tmp_path, tmp_path / "list.txt", "x")
+
+
+def test_the_command_scores_a_packed_scannet_by_its_protocol(tmp_path: Path) -> None:
+    flat, split = packed(tmp_path), tmp_path / "list.txt"
+    split.write_text("scene0707_00/color/0.jpg\nscene0707_00/color/20.jpg\n")
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    result = CliRunner().invoke(
+        app,
+        ["evaluate", str(flat), "--protocol", "scannet", "--split", str(split),
+         "--model", str(model), "--out", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["frames"]["evaluated"] == 2
+    assert report["depth"]["protocol"].startswith("ScanNet (533 pictures")
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [

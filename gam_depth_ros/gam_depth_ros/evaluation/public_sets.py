@@ -1,4 +1,9 @@
-"""The public test sets as their authors pack them: pictures with depth, one by one."""
+"""The public test sets as their authors pack them: pictures with depth, one by one.
+
+ScanNet lies as its SensReader exports it, or as P²Net's test set is packed: all files in one
+folder, the slashes of their names made underscores. The training reads the same two, and the same
+lines of a split list.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,7 @@ from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.observation import Float
 
 _MILLIMETRES = np.float32(1000.0)
+_PACKED_COLOR, _PACKED_DEPTH = "_color_", "_depth_"
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,8 @@ def open_test_set(path: Path, split: Path, kind: str) -> TestSet:
     Args:
         path: As in :class:`TestSet`.
         split: NYUv2: ``splits.mat`` with ``testNdxs``, or one number a line; else a text file with
-            one picture a line (``scene0707_00/color/0.jpg``, ``…/cam0/data/0.png``), whatever
-            follows on the line.
+            one picture a line (``scene0707_00/color/0.jpg``, ``…/cam0/data/0.png``), or a scene's
+            folder (``scene0707_00``) for all of its pictures, whatever follows on the line.
         kind: In words.
 
     Raises:
@@ -83,7 +89,10 @@ def open_test_set(path: Path, split: Path, kind: str) -> TestSet:
     """
     if not path.exists():
         raise BagError(f"{path}: got no such file, expected the data set; check the path")
-    return TestSet(path, _entries(split), kind, {})
+    entries = _entries(split)
+    if path.suffix != ".mat":
+        entries = [picture for entry in entries for picture in _pictures_of(path, entry)]
+    return TestSet(path, entries, kind, {})
 
 
 def _entries(split: Path) -> list[str]:
@@ -102,6 +111,30 @@ def _entries(split: Path) -> list[str]:
     if not found:
         raise BagError(f"{split}: got no entry, expected one a line")
     return found
+
+
+def _pictures_of(root: Path, entry: str) -> list[str]:
+    """Return the pictures that a line of the split stands for, those of a scene by number."""
+    if PurePosixPath(entry).suffix:
+        return [entry]
+    scene = PurePosixPath(entry)
+    packed = "_".join(scene.parts) + _PACKED_COLOR
+    for found in (
+        sorted((root / scene / "color").glob("*.jpg"), key=_number),
+        sorted(root.glob(f"{packed}*.jpg"), key=_number),
+        sorted((root / scene / "cam0" / "data").glob("*.png"), key=_number),
+    ):
+        if found:
+            return [file.relative_to(root).as_posix() for file in found]
+    raise BagError(
+        f"{root / scene}: got no color/*.jpg, no {packed}*.jpg beside it and no cam0/data/*.png, "
+        "expected a scene of the split; check the folder"
+    )
+
+
+def _number(file: Path) -> tuple[int, str]:
+    digits = file.stem.rpartition("_")[2]
+    return (int(digits) if digits.isdecimal() else -1, file.name)
 
 
 def _labelled(path: Path, numbers: list[int]) -> Iterator[TestFrame]:
@@ -133,16 +166,22 @@ def _labelled(path: Path, numbers: list[int]) -> Iterator[TestFrame]:
 
 def _from_files(root: Path, picture: PurePosixPath) -> TestFrame:
     """Read a ScanNet or InteriorNet picture and the depth that lies where theirs lies."""
-    depth = _depth_of(picture)
-    bgr = _read(root / picture, cv2.IMREAD_COLOR)
-    stored = _read(root / depth, cv2.IMREAD_UNCHANGED)
+    depth = _file_of(root, _depth_of(picture))
+    bgr = _read(_file_of(root, picture), cv2.IMREAD_COLOR)
+    stored = _read(depth, cv2.IMREAD_UNCHANGED)
     if stored.dtype != np.uint16 or stored.ndim != 2:
         raise BagError(
-            f"{root / depth}: got {stored.dtype} of shape {stored.shape}, expected 16-bit "
+            f"{depth}: got {stored.dtype} of shape {stored.shape}, expected 16-bit "
             "millimetres"
         )
     rgb = np.ascontiguousarray(bgr[..., ::-1], np.uint8)
     return TestFrame(str(picture), rgb, _known(stored / _MILLIMETRES))
+
+
+def _file_of(root: Path, name: PurePosixPath) -> Path:
+    """Return where a file of the set lies: under its own name, or packed."""
+    packed = root / "_".join(name.parts)
+    return packed if packed.is_file() else root / name
 
 
 def _read(file: Path, flags: int) -> npt.NDArray[Any]:
@@ -165,6 +204,8 @@ def _depth_of(picture: PurePosixPath) -> PurePosixPath:
     if "cam0" in parts:  # InteriorNet
         parts[parts.index("cam0")] = "depth0"
         return PurePosixPath(*parts)
+    if _PACKED_COLOR in picture.name:
+        return picture.with_name(picture.stem.replace(_PACKED_COLOR, _PACKED_DEPTH) + ".png")
     raise BagError(
         f"{picture}: got a picture below neither color/ nor cam0/, expected one of ScanNet or "
         "InteriorNet"
