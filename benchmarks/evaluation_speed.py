@@ -4,8 +4,7 @@
 
 Replay: everything beside the engine as a share of the engine's time, with the depth asked for.
 Metrics: milliseconds a frame, all scores, with truth. Decoding: seconds of a bag read in a second.
-Memory: of the scoring over a thousand and ten thousand small frames, whose size does not change
-what is kept of a frame.
+Memory: of evaluating the recording over and over, after a thousand and after ten thousand frames.
 """
 
 from __future__ import annotations
@@ -17,25 +16,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import psutil
+from cached_engine import CachedEngine
 
 from gam_depth_ros.core.config import EngineConfig, PipelineConfig
 from gam_depth_ros.core.engine import OnnxEngine
-from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.model_spec import NetworkOutput
 from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.bag import open_recording, sequence_to_bag
+from gam_depth_ros.evaluation.evaluate import evaluate
 from gam_depth_ros.evaluation.observation import Observation, observe
 from gam_depth_ros.evaluation.replay import replay
+from gam_depth_ros.evaluation.report import json_text, render
 from gam_depth_ros.evaluation.sequence_folder import is_sequence_folder
 from gam_depth_ros.evaluation.tally import Tally
 
-SMALL_HW = (120, 160)
-DISTINCT = 24
 FRAME_NS = 100_000_000
 
 
@@ -75,6 +74,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="for replay and metrics")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--long", type=int, default=10_000, help="frames of the memory test")
+    parser.add_argument("--shrink", type=int, default=1, help="memory test: sides by this factor")
     arguments = parser.parse_args()
     engine = TimedEngine(default_model_path(), EngineConfig(threads=arguments.threads))
     pipeline = PerceptionPipeline(engine, PipelineConfig())
@@ -85,8 +85,8 @@ def main() -> None:
             bag = Path(folder) / "bag"
         time_decoding(bag)
         time_replay(bag, pipeline, engine, arguments.frames, Path(folder) / "out")
-        kept = time_metrics(bag, pipeline, arguments.frames)
-    watch_memory(kept, pipeline.config, arguments.long)
+        time_metrics(bag, pipeline, arguments.frames)
+        watch_memory(bag, pipeline, arguments)
 
 
 def time_decoding(bag: Path) -> None:
@@ -117,19 +117,17 @@ def time_replay(
     )
 
 
-def time_metrics(bag: Path, pipeline: PerceptionPipeline, frames: int) -> list[Observation]:
-    """Print what scoring costs a frame; return some frames that have truth, small."""
+def time_metrics(bag: Path, pipeline: PerceptionPipeline, frames: int) -> None:
+    """Print what scoring costs a frame."""
     tally = Tally(pipeline.engine.spec.labels, pipeline.config)
     events = observe(open_recording(bag), pipeline, time.perf_counter_ns)
-    times_ms, cpu_ms, kept = [], [], []
+    times_ms, cpu_ms = [], []
     for event in itertools.islice(events, frames):
         started, cpu_started = time.perf_counter(), time.process_time()
         tally.take(event)
         if isinstance(event, Observation) and event.sample.frame.reference is not None:
             times_ms.append(1e3 * (time.perf_counter() - started))
             cpu_ms.append(1e3 * (time.process_time() - cpu_started))
-            if len(kept) < DISTINCT:
-                kept.append(_small(event))
     started = time.perf_counter()
     tally.depth.summary()
     tally.uncertainty.summary()
@@ -140,47 +138,81 @@ def time_metrics(bag: Path, pipeline: PerceptionPipeline, frames: int) -> list[O
         f"{np.percentile(times_ms, 90):.1f} (asked: 60), {np.median(cpu_ms):.1f} ms of "
         f"CPU; intervals at the end {intervals_s:.2f} s"
     )
-    return kept
 
 
-def watch_memory(kept: list[Observation], config: PipelineConfig, frames: int) -> None:
-    """Print the process's memory while scoring goes on."""
-    process, tally = psutil.Process(), Tally(NYU13, config)
+@dataclass
+class Repeated:
+    """A recording that goes on and on, its stamps with it."""
+
+    recording: object
+    length: int
+    step: int = 1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.recording, name)
+
+    def samples(self) -> Iterator[object]:
+        """Yield as many samples, read from the bag anew each time round."""
+        return itertools.islice(self._rounds(), self.length)
+
+    def _rounds(self) -> Iterator[object]:
+        shift_ns = 0
+        while True:
+            stamps_ns = []
+            for sample in self.recording.samples():  # type: ignore[attr-defined]
+                stamps_ns.append(sample.frame.stamp_ns)
+                yield _moved(sample, shift_ns, self.step)
+            shift_ns += stamps_ns[-1] - stamps_ns[0] + FRAME_NS
+
+
+def watch_memory(bag: Path, pipeline: PerceptionPipeline, arguments: argparse.Namespace) -> None:
+    """Print the process's memory while a long recording is evaluated, and after its page.
+
+    All of ``gam-depth evaluate`` but the network: its answers are remembered.
+    """
+    process, seen, frames = psutil.Process(), itertools.count(1), arguments.long
     marks = {frames // 10: 0.0, frames: 0.0}
-    for index in range(frames):
-        seen = kept[index % len(kept)]
-        stamp_ns = FRAME_NS * (1 + index)
-        frame = seen.sample.frame
-        reference = replace(frame.reference, stamp_ns=stamp_ns)
-        sample = replace(
-            seen.sample, frame=replace(frame, stamp_ns=stamp_ns, reference=reference)
-        )
-        tally.take(replace(seen, sample=sample))
-        if index + 1 in marks:
-            marks[index + 1] = process.memory_info().rss / 1e6
+
+    def mark() -> None:
+        count = next(seen)
+        if count in marks:
+            marks[count] = process.memory_info().rss / 1e6
+
+    quick = PerceptionPipeline(CachedEngine(pipeline.engine), pipeline.config)
+    first = FirstFrames(open_recording(bag), arguments.frames)
+    recording: Any = Repeated(first, frames, arguments.shrink)
+    result = evaluate(recording, quick, on_frame=mark)
+    json_text(result.report)
+    page = render(result)
+    after = process.memory_info().rss / 1e6
     words = ", ".join(f"{megabytes:.0f} MB after {count}" for count, megabytes in marks.items())
     first, last = marks.values()
     print(
-        f"memory: {words} frames: {1e3 * (last - first) / (frames * 0.9):.2f} kB a frame "
+        f"memory: {words} frames: {1e3 * (last - first) / (frames * 0.9):.2f} kB a frame; "
+        f"{after:.0f} MB with the page of {len(page) / 1e6:.1f} MB "
         "(asked: below 1000 MB and flat)"
     )
 
 
-def _small(seen: Observation) -> Observation:
-    frame = seen.sample.frame
-    fields = ("depth", "metric_depth_m", "sigma_log", "metric_sigma_m", "labels",
-              "label_confidence", "steady_depth", "published_depth_m", "published_sigma_m",
-              "source")  # fmt: skip
-    small = {name: _shrunk(getattr(seen, name)) for name in fields}
-    reference = replace(frame.reference, depth_m=_shrunk(frame.reference.depth_m))
-    shrunk = replace(frame, rgb=_shrunk(frame.rgb), intrinsics=None, reference=reference)
-    return replace(seen, sample=replace(seen.sample, frame=shrunk), **small)
+def _moved(sample: Any, by_ns: int, step: int) -> Any:
+    """Return a sample whose stamps are later, every ``step``-th row and column of it."""
+    frame = sample.frame
+    parts = {name: _every(step, part) for name, part in (("f", frame), ("r", frame.reference))}
+    moved = {
+        name: part and replace(part, stamp_ns=part.stamp_ns + by_ns) for name, part in parts.items()
+    }
+    frame = replace(moved["f"], reference=moved["r"])
+    return replace(sample, frame=frame, bag_time_ns=sample.bag_time_ns + by_ns)
 
 
-def _shrunk(image: np.ndarray | None) -> np.ndarray | None:
-    if image is None or not image.size:
-        return image
-    return cv2.resize(image, SMALL_HW[::-1], interpolation=cv2.INTER_NEAREST)
+def _every(step: int, part: Any) -> Any:
+    """Return a frame or a reference of every ``step``-th row and column."""
+    if part is None or step == 1:
+        return part
+    name = "rgb" if hasattr(part, "rgb") else "depth_m"
+    image = np.ascontiguousarray(getattr(part, name)[::step, ::step])
+    known = part.intrinsics and part.intrinsics.resized(image.shape[1], image.shape[0])
+    return replace(part, intrinsics=known, **{name: image})
 
 
 if __name__ == "__main__":
