@@ -24,7 +24,7 @@ REMAPPED = {
 }
 # Parameters that are arguments too. One that is not given is left to params_file.
 PARAMETERS = {
-    "model_path": (str, "ONNX model file."),
+    "model_path": (str, "ONNX model file, or a name in models.yaml."),
     "autostart": (bool, "Configure and activate at start: true or false."),
     "image_transport": (str, "raw or compressed."),
     "use_sim_time": (bool, "Take the time from /clock, as a bag player sends it: true or false."),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gam_depth_ros import topics
-from gam_depth_ros.evaluation.plain_file import PlainFileError, read_yaml
+from gam_depth_ros.plain_file import PlainFileError, read_yaml
 
 # Our topics by the names that camera files and launch arguments have for them.
 INPUTS = {

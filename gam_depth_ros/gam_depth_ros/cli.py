@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,11 +17,13 @@ from gam_depth_ros import (
     cli_evaluate,
     cli_explain,
     cli_mine,
+    cli_models,
     cli_performance,
     cli_replay,
     cli_robustness,
 )
 from gam_depth_ros.cli_common import err_console, out_console
+from gam_depth_ros.model_list import LISTS_ENVIRONMENT_VARIABLE
 
 app = typer.Typer(
     help="Metric depth, semantic masks and uncertainty from recorded video.",
@@ -35,6 +39,7 @@ app.command()(cli_explain.explain)
 app.command()(cli_mine.mine)
 app.command()(cli_performance.performance)
 app.command()(cli_demo.demo)
+app.add_typer(cli_models.app, name="models")
 
 
 def main() -> None:
@@ -48,7 +53,15 @@ def main() -> None:
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(help=f"List of your models, beside those in {LISTS_ENVIRONMENT_VARIABLE}."),
+    ] = None,
 ) -> None:
+    if models:  # by the environment, so that processes that are started see it too
+        known = os.environ.get(LISTS_ENVIRONMENT_VARIABLE, "")
+        added = [str(path.absolute()) for path in models]
+        os.environ[LISTS_ENVIRONMENT_VARIABLE] = os.pathsep.join(filter(None, [known, *added]))
     if version:
         out_console.print(__version__)
         raise typer.Exit

@@ -12,13 +12,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from gam_depth_ros.core.camera import CameraError
 from gam_depth_ros.core.config import PipelineConfig, ScaleConfig
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.model_spec import ModelContractError
 from gam_depth_ros.evaluation.bag import BagError, Recording, Topics
+from gam_depth_ros.model_fetch import fetch_model
+from gam_depth_ros.model_list import ModelEntry, ModelListError, NotFetchedError
+from gam_depth_ros.model_names import find_model
 
 PATIENCE_S = 2.0
 """Seconds of work before a progress bar appears."""
@@ -38,7 +48,8 @@ Recordings = Annotated[
     list[Path], typer.Argument(metavar="IN...", help="Recordings, of the kinds that open.")
 ]
 Model = Annotated[
-    Path | None, typer.Option("--model", help="ONNX model; the shipped one by default.")
+    Path | None,
+    typer.Option("--model", help="ONNX model, or a listed name; the shipped one by default."),
 ]
 ImageTopic = Annotated[
     str | None, typer.Option(help="Colour image topic; found by type and name by default.")
@@ -66,6 +77,29 @@ def pipeline_config(
 def topics_of(image: str | None, info: str | None, depth: str | None) -> Topics:
     """Return the topics that were named on the command line."""
     return Topics(image=image, camera_info=info, reference_depth=depth)
+
+
+def local_model(model: Path | None) -> Path | None:
+    """Return the file of a model that is named by path or by name; fetches it where it must.
+
+    Returns:
+        The file; None for the shipped one.
+
+    Raises:
+        ModelListError: an unknown name, a broken list, a file that is missing or another one.
+    """
+    try:
+        return find_model(model)
+    except NotFetchedError as missing:
+        return fetch_with_progress(missing.entry)
+
+
+def fetch_with_progress(entry: ModelEntry) -> Path:
+    """Fetch a listed model under a bar; raises ModelListError."""
+    columns = (TextColumn(f"fetching {entry.name}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=err_console, transient=True) as bar:
+        task = bar.add_task("", total=entry.size_bytes)
+        return fetch_model(entry, lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def check_not_input(recording: Path, out: Path) -> None:
@@ -135,6 +169,8 @@ def one_line_errors() -> Iterator[None]:
     """Turn what a user can cause into one line on stderr and exit status 2."""
     try:
         yield
-    except (BagError, CameraError, EngineError, ModelContractError, OSError) as error:
+    except (
+        BagError, CameraError, EngineError, ModelContractError, ModelListError, OSError,
+    ) as error:  # fmt: skip
         err_console.print(f"[bold red]error[/bold red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error

@@ -12,6 +12,7 @@ from rich.table import Table
 from gam_depth_ros.cli_common import (
     Threads,
     expected_frames,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -39,15 +40,18 @@ from gam_depth_ros.evaluation.comparison_page import (
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
 from gam_depth_ros.evaluation.gate import Gate, judge, load_gate
 from gam_depth_ros.evaluation.report import write_report
+from gam_depth_ros.model_list import MODEL_SUFFIX
+from gam_depth_ros.model_names import is_name
 
 GATE_REFUSES = 1
 """Exit status when B loses more than the gate allows."""
-MODEL_SUFFIX = ".onnx"
 STYLES = {BETTER: "green", WORSE: "red"}
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="The old: report.json, folder or .onnx.")],
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="The old: report.json, folder, .onnx or name.")
+    ],
     b: Annotated[Path, typer.Argument(metavar="B", help="The new: the same kind as A.")],
     recordings: Annotated[
         list[Path] | None,
@@ -91,6 +95,9 @@ def _pairs(
     threads: int,
 ) -> list[tuple[Report, Report]]:
     """Read both results, or make them from two models."""
+    a, b = (
+        path if path.exists() or not is_name(path) else local_model(path) or path for path in (a, b)
+    )
     models = [path.suffix == MODEL_SUFFIX for path in (a, b)]
     if not any(models):
         if recordings:

@@ -20,6 +20,7 @@ from gam_depth_ros.cli_common import (
     Threads,
     batch_progress,
     expected_frames,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -52,7 +53,10 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Directory for report.json and report.html.")],
     model: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="ONNX model, the shipped one by default; may be repeated."),
+        typer.Option(
+            "--model",
+            help="ONNX model, or a listed name; the shipped one by default; may be repeated.",
+        ),
     ] = None,
     recorded: Annotated[
         bool, typer.Option("--recorded", help="Score the outputs that lie in the bag.")
@@ -90,10 +94,12 @@ def evaluate(
     Several recordings or models give a report each, in OUT/MODEL/RECORDING, and one table over
     all, summary.html. What is there already and still holds is not evaluated again.
     """
-    models, topics = model or [], topics_of(image_topic, info_topic, depth_topic)
-    first = models[0] if models else None
-    several = len(recordings) > 1 or len(models) > 1
+    topics = topics_of(image_topic, info_topic, depth_topic)
     with one_line_errors():
+        named = [local_model(entry) for entry in model or [None]]
+        models = [path for path in named if path is not None]
+        first = models[0] if models else None
+        several = len(recordings) > 1 or len(models) > 1
         if protocol is not None:
             if several or split is None:
                 raise BagError(

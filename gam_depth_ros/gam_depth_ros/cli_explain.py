@@ -12,6 +12,7 @@ from rich.table import Table
 from gam_depth_ros.cli_common import (
     Model,
     Threads,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -56,7 +57,7 @@ def explain(
     with one_line_errors():
         make_directory(out)
         rgb = load_picture(source, frame)
-        pipeline = load_pipeline(model, pipeline_config(threads))
+        pipeline = load_pipeline(local_model(model), pipeline_config(threads))
         engine = pipeline.engine
         try:
             region = read_region(at, (rgb.shape[0], rgb.shape[1]))

@@ -16,6 +16,7 @@ from gam_depth_ros.cli_common import (
     Threads,
     check_not_input,
     expected_frames,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -63,7 +64,7 @@ def mine(
             )
         for path in recordings:
             check_not_input(path, out)
-        pipeline = load_pipeline(model, mining_config(pipeline_config(threads)))
+        pipeline = load_pipeline(local_model(model), mining_config(pipeline_config(threads)))
         sources = [
             open_recording(path, pairing_slop_s=pipeline.config.pairing_slop_s)
             for path in recordings

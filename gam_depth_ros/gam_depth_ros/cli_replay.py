@@ -17,6 +17,7 @@ from gam_depth_ros.cli_common import (
     Recorded,
     Threads,
     check_not_input,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -58,7 +59,7 @@ def replay(
         source = open_recording(
             recording, topics_of(image_topic, info_topic, depth_topic), config.pairing_slop_s
         )
-        pipeline = load_pipeline(model, config)
+        pipeline = load_pipeline(local_model(model), config)
         with progress("replaying", source.frame_count) as advance:
             result = run_replay(
                 source,

@@ -14,6 +14,7 @@ from gam_depth_ros.cli_common import (
     Model,
     Recordings,
     Threads,
+    local_model,
     one_line_errors,
     out_console,
     pipeline_config,
@@ -68,8 +69,9 @@ def robustness(
         names = _checked(only)
         make_directory(out)
         config = pipeline_config(threads)
-        engine = OnnxEngine(model or default_model_path(), config.engine)
-        other = None if baseline is None else OnnxEngine(baseline, config.engine)
+        engine = OnnxEngine(local_model(model) or default_model_path(), config.engine)
+        rival = None if baseline is None else local_model(baseline)
+        other = None if rival is None else OnnxEngine(rival, config.engine)
         tests, about = _frames_of(recordings, frames, config.pairing_slop_s)
         pictures = len(tests) * (1 + len(names) * len(SEVERITIES))
         with progress("corrupting", pictures) as advance:

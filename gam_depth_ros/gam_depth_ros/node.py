@@ -36,6 +36,7 @@ from gam_depth_ros import (
 from gam_depth_ros.core.engine import EngineError
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.health import Health
+from gam_depth_ros.model_names import find_model
 from gam_depth_ros.perceiver import Perceiver
 from gam_depth_ros.reload_service import ReloadService
 
@@ -111,7 +112,7 @@ class GamDepthNode(LifecycleNode):
         config = self._config
         try:
             qos.check(self)
-            pipeline = load_pipeline(config.model_path or None, config.pipeline)
+            pipeline = load_pipeline(find_model(config.model_path), config.pipeline)
         except (ValueError, OSError, EngineError, MemoryError) as error:
             self._health.problem = " ".join(str(error).split()) or type(error).__name__
             log.error("configure: %s", self._health.problem)

@@ -25,7 +25,9 @@ class NodeConfig:
     """The node's own settings beside the pipeline's."""
 
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
-    model_path: str = setting("", "ONNX model file; empty: the model shipped with the package.")
+    model_path: str = setting(
+        "", "ONNX model file, or a name in models.yaml; empty: the model shipped with the package."
+    )
     autostart: bool = setting(
         default=True,
         description="Configure and activate at start, without a lifecycle manager.",

@@ -18,6 +18,7 @@ from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pipeline import FrameError, Outputs, PerceptionPipeline, load_pipeline
 from gam_depth_ros.exchange import Exchange
 from gam_depth_ros.mailbox import Mailbox, Seen
+from gam_depth_ros.model_names import find_model
 from gam_depth_ros.patience import OutOfTimeError, Patience
 from gam_depth_ros.reload_terms import ReloadConfig, ReloadError, ReloadRequest, ReloadResult
 from gam_depth_ros.shadow import (
@@ -115,7 +116,7 @@ class ModelReload:
         pipeline = self._within(
             self._config.load_limit_s,
             "loading: got no end of it",
-            lambda: load_pipeline(request.model_path or None, exchange.current.config),
+            lambda: load_pipeline(find_model(request.model_path), exchange.current.config),
         )
         self._candidate, self._sha256 = pipeline, pipeline.engine.sha256
         exchange.join(pipeline)

@@ -62,7 +62,7 @@ class ReloadRequest:
     """What ``~/reload_model`` asks for.
 
     Attributes:
-        model_path: The ONNX file; empty for the shipped one.
+        model_path: The ONNX file, or a listed name; empty for the shipped one.
         shadow_frames: Frames to compare both models on first, at most ``MAX_FRAMES``.
         compare_only: Whether to stop there.
     """

@@ -17,7 +17,7 @@ from gam_depth_ros.core.image_codec import ImageError, decode_compressed_color, 
 from gam_depth_ros.evaluation.bag import FrameFailure, open_recording
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.gate import load_gate
-from gam_depth_ros.evaluation.plain_file import MAX_YAML_BYTES
+from gam_depth_ros.plain_file import MAX_YAML_BYTES
 
 
 def png(width: int, height: int, packed: bytes = b"") -> bytes:

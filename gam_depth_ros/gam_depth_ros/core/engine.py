@@ -29,15 +29,6 @@ from gam_depth_ros.core.providers import (
     warn_if_not_as_asked,
 )
 
-_INT8_OPERATORS = {
-    "QuantizeLinear",
-    "DynamicQuantizeLinear",
-    "QLinearConv",
-    "QLinearMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-}
-_FLOAT16, _INT8, _UINT8 = 10, 3, 2  # onnx.TensorProto.DataType
 _SIGNATURE_OUTPUTS = REQUIRED_OUTPUTS + OPTIONAL_OUTPUTS
 
 _log = logging.getLogger(__name__)
@@ -133,18 +124,15 @@ class OnnxEngine:
     @property
     def precision(self) -> str:
         """The arithmetic in use: ``float32``, ``float16`` or ``int8``."""
-        if _INT8_OPERATORS & self._file.operators.keys():
+        if self._file.computes_in_int8:
             return "int8"
         # ONNX Runtime has no half-precision kernels on the CPU: it casts such weights at load.
-        half = self._file.tensor_types[_FLOAT16] > self._file.operators["Cast"]
-        return "float16" if half and self._provider != CPU else "float32"
+        half = self._file.computes_in_float16 and self._provider != CPU
+        return "float16" if half else "float32"
 
     @property
     def info(self) -> dict[str, str]:
         """What diagnostics say about the engine, in words."""
-        stored = self._file.tensor_types
-        # One 8-bit constant is no weight: the id of unlabelled pixels may be stored in the graph.
-        weights = "int8" if stored[_INT8] + stored[_UINT8] > 1 else "float32"
         return {
             "model": self._spec.name,
             "path": str(self._file.path),
@@ -153,7 +141,7 @@ class OnnxEngine:
             "provider": self.provider,
             "providers_asked": ", ".join(self._config.providers),
             "precision": self.precision,
-            "stored_weights": "float16" if stored[_FLOAT16] else weights,
+            "stored_weights": self._file.stored_weights,
             "threads": str(self._config.threads or "all"),
             "onnxruntime": str(onnxruntime.__version__),
             "calibrated_on": self._spec.sigma_calibration.data or "uncalibrated",
@@ -249,7 +237,7 @@ def _create_session(
     # Threads that spin from operator to operator are a third faster than threads that sleep, but
     # left alone they spin on after the run, on the very cores that then publish its outputs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if not _INT8_OPERATORS & model.operators.keys():
+    if not model.computes_in_int8:
         # Only the weights are stored in INT8: without this their DequantizeLinear nodes are kept
         # for a quantised kernel that never comes, and run again for every frame.
         options.add_session_config_entry("session.disable_quant_qdq", "1")

@@ -24,6 +24,17 @@ _MAX_NESTING = 32
 _MAX_KEY = 2**32 - 1  # beyond, other readers of protobuf cut the number and see another field
 _FOREIGN_OPERATORS = frozenset({"ATen", "EPContext", "PyOp", "PythonOp", "PythonOpGrad"})
 """Operators that run Python, or load a compiled engine from a path that the model names."""
+_INT8_OPERATORS = frozenset(
+    {
+        "QuantizeLinear",
+        "DynamicQuantizeLinear",
+        "QLinearConv",
+        "QLinearMatMul",
+        "ConvInteger",
+        "MatMulInteger",
+    }
+)
+_FLOAT16, _INT8, _UINT8 = 10, 3, 2  # onnx.TensorProto.DataType
 
 # message -> field number -> message in that field (onnx.proto); other fields are skipped.
 _SUBMESSAGES: dict[str, dict[int, str]] = {
@@ -36,6 +47,7 @@ _SUBMESSAGES: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+_MODEL_METADATA, _METADATA_KEY, _METADATA_VALUE = 14, 1, 2
 _NODE_OP_TYPE, _TENSOR_DATA_TYPE, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 4, 2, 13, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -50,6 +62,7 @@ class ModelFile:
         sha256: Their SHA-256, hexadecimal.
         operators: How often each operator occurs.
         tensor_types: How many stored tensors have each ``TensorProto.DataType``.
+        metadata: Texts stored beside the graph; the contract is one of them.
     """
 
     path: Path
@@ -57,13 +70,42 @@ class ModelFile:
     sha256: str
     operators: Counter[str] = field(default_factory=Counter)
     tensor_types: Counter[int] = field(default_factory=Counter)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def computes_in_int8(self) -> bool:
+        """Whether the network's arithmetic is in 8 bits, not its stored weights alone."""
+        return not _INT8_OPERATORS.isdisjoint(self.operators)
+
+    @property
+    def computes_in_float16(self) -> bool:
+        """Whether it is in half precision on an accelerator; on the CPU such weights are cast."""
+        return self.tensor_types[_FLOAT16] > self.operators["Cast"]
+
+    @property
+    def stored_weights(self) -> str:
+        """What the weights are stored as: ``float16``, ``int8`` or ``float32``."""
+        if self.tensor_types[_FLOAT16]:
+            return "float16"
+        # One 8-bit constant is no weight: the id of unlabelled pixels may be stored in the graph.
+        return "int8" if self.tensor_types[_INT8] + self.tensor_types[_UINT8] > 1 else "float32"
+
+
+def model_folders() -> list[Path]:
+    """Return where shipped models may lie, there or not, in the order in which they are looked for.
+
+    The package's own ``models`` folder, the ``share`` folders of ROS and Python environments, the
+    source tree.
+    """
+    here = Path(__file__).resolve()
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    folders = [here.parents[1] / "models"]
+    folders += [Path(p) / "share/gam_depth_ros/models" for p in (*prefixes, sys.prefix)]
+    return [*folders, here.parents[3] / "models"]
 
 
 def default_model_path() -> Path:
-    """Return the shipped model's path.
-
-    Looked for, in this order: the file named by ``GAM_DEPTH_MODEL``, the package's own ``models``
-    folder, the ``share`` folders of ROS and Python environments, the source tree.
+    """Return the shipped model's path: what ``GAM_DEPTH_MODEL`` names, else the first found.
 
     Raises:
         ModelContractError: nothing was found.
@@ -71,11 +113,7 @@ def default_model_path() -> Path:
     named = os.environ.get(MODEL_ENVIRONMENT_VARIABLE)
     if named:
         return Path(named)
-    here = Path(__file__).resolve()
-    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    folders = [here.parents[1] / "models"]
-    folders += [Path(p) / "share/gam_depth_ros/models" for p in (*prefixes, sys.prefix)]
-    folders += [here.parents[3] / "models"]
+    folders = model_folders()
     for folder in folders:
         if (folder / DEFAULT_MODEL_NAME).is_file():
             return folder / DEFAULT_MODEL_NAME
@@ -155,6 +193,15 @@ def _look_over(message: memoryview, kind: str, found: ModelFile, nesting: int = 
                 found.tensor_types[value] += 1
         elif kind == "node" and number == _NODE_OP_TYPE and isinstance(value, memoryview):
             found.operators[bytes(value).decode("utf-8", "replace")] += 1
+        elif kind == "model" and number == _MODEL_METADATA and isinstance(value, memoryview):
+            entry = {
+                part: bytes(text) for part, text in _fields(value) if not isinstance(text, int)
+            }
+            name, text = (
+                entry.get(part, b"").decode("utf-8", "replace")
+                for part in (_METADATA_KEY, _METADATA_VALUE)
+            )
+            found.metadata[name] = text
         if number in children:
             if not isinstance(value, memoryview):
                 raise _MalformedError(f"a number where a {children[number]} belongs")

@@ -10,7 +10,7 @@ from typing import Any
 
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.comparison import METRIC_OF
-from gam_depth_ros.evaluation.plain_file import PlainFileError, read_yaml
+from gam_depth_ros.plain_file import PlainFileError, read_yaml
 
 _LIMITS = ("max_loss", "max_relative_loss")
 
