@@ -46,12 +46,27 @@ window.addEventListener("load", function () {
     return box.scrollWidth > box.clientWidth;
   }).map(function (box) { return box.textContent.trim().slice(0, 20); });
   window.probe.overflow = document.documentElement.scrollWidth - window.innerWidth;
+  window.probe.width_px = window.innerWidth;
+  if (window.parent !== window) { window.parent.postMessage(window.probe, "*"); return; }
   var out = document.createElement("pre");
   out.id = "probe";
   out.textContent = JSON.stringify(window.probe);
   document.body.appendChild(out);
 });
 </script>"""
+
+# A window of the browser is never narrower; a narrower page stands in a frame of that width.
+LEAST_WINDOW_PX = 500
+FRAME = """<!doctype html><body style="margin:0">
+<iframe src="probed.html" style="width:{width_px}px;height:20000px;border:0"></iframe>
+<script>
+window.addEventListener("message", function (e) {{
+  var out = document.createElement("pre");
+  out.id = "probe";
+  out.textContent = JSON.stringify(e.data);
+  document.body.appendChild(out);
+}});
+</script></body>"""
 
 
 def browser() -> str:
@@ -72,7 +87,7 @@ def visit(page: Path, folder: Path, width_px: int = 1280) -> dict[str, Any]:
 
     Returns:
         errors, images, broken, rows (texts of all tables), shown (frames of the slider), sideways
-        (tables wider than their place), overflow.
+        (tables wider than their place), overflow (of the body, pixels), width_px (the page's).
     """
     command = browser()
     text = page.read_text(encoding="utf-8")
@@ -82,6 +97,9 @@ def visit(page: Path, folder: Path, width_px: int = 1280) -> dict[str, Any]:
     text = text.replace(' loading="lazy"', "")  # nobody scrolls here
     copy = folder / "probed.html"
     copy.write_text(text, encoding="utf-8")
+    if width_px < LEAST_WINDOW_PX:
+        copy = folder / "framed.html"
+        copy.write_text(FRAME.format(width_px=width_px), encoding="utf-8")
     result = subprocess.run(
         [
             command, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",

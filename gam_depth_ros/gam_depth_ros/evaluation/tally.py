@@ -139,8 +139,9 @@ def latency_summary(tally: Tally, what: str) -> dict[str, Any]:
     """Return percentiles of the latency; ``what`` says from where to where it was taken."""
     values = tally.latencies_ms
     if not values:
-        nothing = {"p50": None, "p99": None, "mean": None, "intervals": {}, "frames": 0}
-        return {**nothing, "stages_p50": {}, "stage_intervals": {}, "of": what}
+        nothing: dict[str, Any] = dict.fromkeys(("p50", "p99", "mean"))
+        empty = {"intervals": {}, "frames": 0, "stages_p50": {}, "stage_intervals": {}, "of": what}
+        return {**nothing, **empty}
     p50, p99 = np.percentile(values, [50, 99])
     return {
         "p50": float(p50),
