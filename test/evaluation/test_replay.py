@@ -160,6 +160,18 @@ def test_a_broken_run_leaves_no_half_bag(
     assert {path.name for path in tmp_path.iterdir()} == {"sequence"}
 
 
+def test_what_breaks_in_the_pipelines_thread_ends_the_replay(
+    sequence: Path, pipeline: PerceptionPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def process(frame: object) -> None:
+        raise RuntimeError("the engine is gone")
+
+    monkeypatch.setattr(pipeline, "process", process)
+    with pytest.raises(RuntimeError, match="the engine is gone"):
+        replay(open_recording(sequence), pipeline, tmp_path / "bag")
+    assert {path.name for path in tmp_path.iterdir()} == {"sequence"}
+
+
 def test_messages_carry_what_the_nodes_messages_carry(
     sequence: Path, model: Path, tmp_path: Path
 ) -> None:

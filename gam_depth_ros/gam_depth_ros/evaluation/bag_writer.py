@@ -48,19 +48,19 @@ class OutMessage(NamedTuple):
         topic: Topic name with a leading slash.
         msgtype: Type, for example ``sensor_msgs/msg/Image``.
         bag_time_ns: Receive time to be written, nanoseconds.
-        data: The message in ROS 2 serialisation (CDR).
+        data: The message in ROS 2 serialisation (CDR), read-only.
     """
 
     topic: str
     msgtype: str
     bag_time_ns: int
-    data: bytes
+    data: bytes | memoryview
 
 
 def serialise(topic: str, bag_time_ns: int, message: Any) -> OutMessage:
     """Turn one of rosbags' message objects into an :class:`OutMessage`."""
     msgtype = str(message.__msgtype__)
-    data = bytes(ros2_types().serialize_cdr(message, msgtype))
+    data = ros2_types().serialize_cdr(message, msgtype)
     return OutMessage(topic, msgtype, bag_time_ns, data)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
 from gam_depth_ros.evaluation.bag_writer import BagWriter, OutMessage
 from gam_depth_ros.evaluation.perception_messages import perception_messages
-from gam_depth_ros.evaluation.sample import FrameFailure, Recording
+from gam_depth_ros.evaluation.sample import FrameFailure, Recording, Sample
 
 
 @dataclass
@@ -81,19 +84,37 @@ def _outputs(
     result: ReplayResult,
     on_frame: Callable[[], None],
 ) -> Iterator[OutMessage]:
+    """Yield the outputs of every frame, in their order.
+
+    The pipeline works on a frame in a thread of its own while this one writes the outputs of the
+    frame before and reads the one after: both leave Python's lock for most of their time.
+    """
     labels = pipeline.engine.spec.labels
-    for sample in recording.samples():
-        result.frames_in += 1
-        if isinstance(sample, FrameFailure):
-            result.failures.append(sample.reason)
-            continue
-        try:
-            perception = pipeline.process(sample.frame)
-        except FrameError as error:
-            result.failures.append(str(error))
-            continue
-        finally:
+    with ThreadPoolExecutor(1, "pipeline") as worker:
+        entries = ((sample, _begun(sample, pipeline, worker)) for sample in recording.samples())
+        # In pairs: a frame's result is waited for when the next frame is handed in already.
+        for entry, _ in itertools.pairwise(itertools.chain(entries, (None,))):
+            assert entry is not None
+            sample, begun = entry
+            result.frames_in += 1
             on_frame()
-        result.frames_out += 1
-        result.frames_without_scale += not perception.scale.known
-        yield from perception_messages(perception, labels, sample.bag_time_ns, sample.camera_info)
+            try:
+                perception = begun.result()
+            except FrameError as error:
+                result.failures.append(str(error))
+                continue
+            result.frames_out += 1
+            result.frames_without_scale += not perception.scale.known
+            info = None if isinstance(sample, FrameFailure) else sample.camera_info
+            yield from perception_messages(perception, labels, sample.bag_time_ns, info)
+
+
+def _begun(
+    sample: Sample | FrameFailure, pipeline: PerceptionPipeline, worker: ThreadPoolExecutor
+) -> Future[Perception]:
+    """Hand a frame to the pipeline; what could not even be read has failed already."""
+    if isinstance(sample, FrameFailure):
+        failed: Future[Perception] = Future()
+        failed.set_exception(FrameError(sample.reason))
+        return failed
+    return worker.submit(pipeline.process, sample.frame)
