@@ -22,6 +22,7 @@ from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import Engine
 from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.pipeline import PerceptionPipeline
+from gam_depth_ros.evaluation.allocation import keep_freed
 from gam_depth_ros.evaluation.bag_contents import BagError
 from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
@@ -201,6 +202,7 @@ def _run(
     max_frames: int | None,
     on_frame: Callable[[], None],
 ) -> None:
+    keep_freed()
     for event in itertools.islice(events, max_frames):
         tally.take(event)
         on_frame()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.pipeline import FrameError, PerceptionPipeline
+from gam_depth_ros.evaluation.allocation import keep_freed
 from gam_depth_ros.evaluation.bag_writer import BagWriter, OutMessage
 from gam_depth_ros.evaluation.perception_messages import perception_messages
 from gam_depth_ros.evaluation.sample import FrameFailure, Recording, Sample
@@ -64,6 +65,7 @@ def replay(
     Raises:
         BagError: ``out`` exists and ``force`` is off, or the storage is unknown.
     """
+    keep_freed()
     result = ReplayResult()
     pipeline.reset()
     outputs = _outputs(recording, pipeline, result, on_frame)
