@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from gam_depth_ros.cli import app
@@ -16,6 +18,7 @@ from gam_depth_ros.evaluation.performance import (
     summarise,
 )
 from gam_depth_ros.evaluation.performance_page import performance_headline, render_performance
+from gam_depth_ros.evaluation.plotting import SIZE_INCHES, STYLE, legend_above
 
 
 def record(second, **changes):
@@ -160,3 +163,15 @@ def test_the_command_prints_the_table_and_writes_both_files(tmp_path):
 def test_the_command_refuses_what_is_no_log_with_exit_status_two(tmp_path):
     result = CliRunner().invoke(app, ["performance", str(tmp_path / "none")])
     assert result.exit_code == 2
+
+
+def test_a_long_legend_takes_another_row_and_leaves_the_plot_its_width():
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        for name in ("preprocess", "engine", "scale_alignment", "sensor_fusion", "temporal_filter"):
+            axes.plot([0, 1], label=name)
+        legend_above(axes, columns=5)
+        figure.canvas.draw()
+    assert axes.get_position().width > 0.7
+    assert axes.get_legend().get_window_extent().width < figure.bbox.width

@@ -17,7 +17,14 @@ from gam_depth_ros.evaluation.performance import (
     seconds_since_start,
     summarise,
 )
-from gam_depth_ros.evaluation.plotting import FLOOR, MEDIAN, MUTED, ONLINE, render_plot
+from gam_depth_ros.evaluation.plotting import (
+    FLOOR,
+    MEDIAN,
+    MUTED,
+    ONLINE,
+    legend_above,
+    render_plot,
+)
 
 JSON_NAME, HTML_NAME = "performance.json", "performance.html"
 MOST_POINTS = 600
@@ -32,8 +39,6 @@ STATE_COLORS = {
 LEVEL_COLORS = {"OK": "#1d7f4e", "WARN": "#c9a227", "ERROR": "#c8372d", "STALE": "#6b7686"}
 GRAVITY = ("OK", "WARN", "STALE", "ERROR")
 STAGE_COLORS = (MEDIAN, ONLINE, "#1d7f4e", "#7a4fb5", "#c9a227")
-OUTSIDE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 5, "borderaxespad": 0.2,
-           "columnspacing": 1.0, "handlelength": 1.2}  # fmt: skip
 
 Summary = dict[str, Any]
 Values = np.ndarray[Any, np.dtype[np.float64]]
@@ -237,5 +242,5 @@ def _finish(
     axes.set_xlabel(series.unit)
     axes.set_ylabel(unit)
     if legend:
-        axes.legend(**OUTSIDE)
+        legend_above(axes, columns=5)
     return True

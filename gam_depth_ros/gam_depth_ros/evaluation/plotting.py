@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,6 +15,8 @@ INK, MUTED, GRID = "#1c2430", "#5d6775", "#e3e7ec"
 MEDIAN, ONLINE, FLOOR = "#1f5fbf", "#d9622b", "#9aa4b1"
 PAGE_FONTS = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 SIZE_INCHES = (4.5, 2.75)  # drawn small and shown large, so that the text stays legible on a phone
+LEGEND_CHARACTERS, LEGEND_HANDLE_CHARACTERS = 58.0, 4.5
+"""What fits side by side above a plot of that size, and what line and gaps of an entry take."""
 STYLE: Any = {
     "svg.hashsalt": "gam-depth",  # the same input gives the same file
     "svg.fonttype": "none",
@@ -61,9 +64,14 @@ def render_plot(draw: Any, report: Report) -> str:
 
 
 def legend_above(axes: Axes, columns: int = 3) -> None:
-    """Put the legend above the plot, so many entries to a row."""
-    handles, _ = axes.get_legend_handles_labels()
+    """Put the legend above the plot, at most so many entries to a row, fewer where they are long.
+
+    A row that is wider than the plot would push the plot together.
+    """
+    handles, names = axes.get_legend_handles_labels()
     if handles:
+        while columns > 1 and _legend_characters(names, columns) > LEGEND_CHARACTERS:
+            columns -= 1
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.01, 0.99),
@@ -72,3 +80,9 @@ def legend_above(axes: Axes, columns: int = 3) -> None:
             handlelength=1.4,
             columnspacing=1.1,
         )
+
+
+def _legend_characters(names: list[str], columns: int) -> float:
+    """Return how wide a legend is, whose entries go down one column after the other."""
+    parts = np.array_split([len(name) for name in names], columns)
+    return float(sum(LEGEND_HANDLE_CHARACTERS + part.max() for part in parts if part.size))
