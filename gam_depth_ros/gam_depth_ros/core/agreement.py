@@ -81,7 +81,7 @@ def depth_steps(depth: npt.NDArray[np.float32], step: float) -> npt.NDArray[np.u
     Returns:
         H×W uint8, 1 on a step.
     """
-    log_depth = np.log(depth)
+    log_depth = np.asarray(cv2.log(depth), np.float32)
     return _either_side(
         np.abs(np.diff(log_depth, axis=0)) > step, np.abs(np.diff(log_depth, axis=1)) > step
     )

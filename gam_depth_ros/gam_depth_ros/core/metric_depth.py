@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -38,6 +39,6 @@ def metric_depth(
         return depth_m, empty_float()
     sigma_m = np.square(prediction.sigma_log)
     sigma_m += np.float32(scale.sigma_log**2)
-    np.sqrt(sigma_m, out=sigma_m)
+    cv2.sqrt(sigma_m, dst=sigma_m)
     sigma_m *= depth_m
     return depth_m, sigma_m

@@ -27,8 +27,9 @@ from gam_depth_ros.core.prediction import (
     empty_float,
     empty_ids,
     predict,
+    unfiltered,
 )
-from gam_depth_ros.core.preprocessing import prepare, to_image_size
+from gam_depth_ros.core.preprocessing import prepare
 from gam_depth_ros.core.request import Outputs
 from gam_depth_ros.core.sensor_fusion import Fused, SensorFusion
 from gam_depth_ros.core.temporal_filter import TemporalFilter
@@ -168,9 +169,7 @@ class PerceptionPipeline:
             frame_id=frame.frame_id,
             intrinsics=intrinsics,
             network_depth=(
-                to_image_size(answer.depth, frame.rgb.shape[:2])
-                if outputs.network_depth
-                else empty_float()
+                unfiltered(answer, output, prediction) if outputs.network_depth else empty_float()
             ),
             steady_depth=prediction.depth,
             network_sigma_log=prediction.sigma_log,

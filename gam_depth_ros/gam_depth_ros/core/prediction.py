@@ -88,3 +88,20 @@ def predict(
             to_image_size(output.label_confidence, size_hw) if confidence else empty_float()
         ),
     )
+
+
+def unfiltered(
+    answer: NetworkOutput, output: NetworkOutput, prediction: Prediction
+) -> npt.NDArray[np.float32]:
+    """Return the network's own depth at the picture's size.
+
+    Args:
+        answer: What the network said.
+        output: The same after the filter over time.
+        prediction: ``output`` at the picture's size, with depth; where nothing was filtered, its
+            depth is what is returned.
+    """
+    if output.depth is answer.depth:
+        return prediction.depth
+    height, width = prediction.depth.shape
+    return to_image_size(answer.depth, (height, width))

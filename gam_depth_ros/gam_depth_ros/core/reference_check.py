@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.medians import median
 from gam_depth_ros.core.scale_config import ScaleConfig
 
 _THUMBNAIL_WIDTH = 160
@@ -50,7 +51,7 @@ def range_problem(depth_m: npt.NDArray[np.float32], config: ScaleConfig) -> str 
         readings = depth_m[(depth_m > 0) & (depth_m < np.inf)]
     in_range = float(((readings >= low) & (readings <= high)).sum()) / max(1, depth_m.size)
     if len(readings) >= config.min_valid_fraction * depth_m.size and len(readings):
-        median_m = float(np.median(readings[::4]))
+        median_m = median(readings[::4])
         implausible = not _PLAUSIBLE_MEDIAN_M[0] <= median_m <= _PLAUSIBLE_MEDIAN_M[1]
         for factor, words in ((1e-3, "millimetres read as metres"), (1e3, "metres divided twice")):
             if implausible and low <= median_m * factor <= high:

@@ -14,6 +14,7 @@ from gam_depth_ros.core.config import ScaleConfig
 from gam_depth_ros.core.floor_plane import expected_normal, fit_floor
 from gam_depth_ros.core.frame import ReferenceDepth
 from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.core.medians import median
 from gam_depth_ros.core.scale_filter import SIGMA_LOG_FLOOR, ScaleMeasurement
 
 _INDEPENDENT_REGIONS = 64
@@ -96,14 +97,14 @@ def reference_measurement(
     weights = np.ones_like(log_ratios)
     if observation.sigma_log.size:
         sigma_log = observation.sigma_log[::step, ::step][used]
-        weights /= np.maximum(sigma_log, np.median(sigma_log) + np.float32(1e-3))
-    median = weighted_median(log_ratios, weights)
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(log_ratios - median)))
+        weights /= np.maximum(sigma_log, np.float32(median(sigma_log) + 1e-3))
+    middle = weighted_median(log_ratios, weights)
+    spread = _MAD_TO_SIGMA * median(np.abs(log_ratios - middle))
     # Errors of neighbouring pixels agree, so pixels are not independent samples: an image is taken
     # for an 8 by 8 grid of independent regions, of which the valid share counts.
     effective = max(1.0, min(log_ratios.size, _INDEPENDENT_REGIONS * float(valid.mean())))
     sigma = max(SIGMA_LOG_FLOOR, _MEDIAN_INEFFICIENCY * spread / math.sqrt(effective))
-    return ScaleMeasurement(reference.stamp_ns, median, sigma**2)
+    return ScaleMeasurement(reference.stamp_ns, middle, sigma**2)
 
 
 def _boundary(
