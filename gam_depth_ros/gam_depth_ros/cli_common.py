@@ -97,9 +97,24 @@ def local_model(model: Path | None) -> Path | None:
 def fetch_with_progress(entry: ModelEntry) -> Path:
     """Fetch a listed model under a bar; raises ModelListError."""
     columns = (TextColumn(f"fetching {entry.name}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=err_console, transient=True) as bar:
-        task = bar.add_task("", total=entry.size_bytes)
-        return fetch_model(entry, lambda done, total: bar.update(task, completed=done, total=total))
+    started = time.monotonic()
+    bar = Progress(*columns, TimeRemainingColumn(), console=err_console, transient=True)
+    task = bar.add_task("", total=entry.size_bytes)
+
+    def on_bytes(done: int, total: int | None) -> None:
+        bar.update(task, completed=done, total=total)
+        _start_late(bar, started)
+
+    try:
+        return fetch_model(entry, on_bytes)
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _start_late(bar: Progress, started_s: float) -> None:
+    if not bar.live.is_started and time.monotonic() - started_s > PATIENCE_S:
+        bar.start()
 
 
 def check_not_input(recording: Path, out: Path) -> None:
@@ -136,8 +151,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[], None]]:
 
     def advance() -> None:
         bar.advance(task)
-        if not bar.live.is_started and time.monotonic() - started > PATIENCE_S:
-            bar.start()
+        _start_late(bar, started)
 
     try:
         yield advance

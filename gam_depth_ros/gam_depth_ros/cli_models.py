@@ -48,10 +48,10 @@ def models(context: typer.Context) -> None:
         table.add_column("model", no_wrap=True)
         table.add_column("MB", justify="right", no_wrap=True)
         for heading in ("input", "precision", "licence", "file"):
-            table.add_column(heading, no_wrap=True)
+            table.add_column(heading, no_wrap=heading != "licence")
         remarks = []
         for entry in entries.values():
-            cells, remark = _row(entry, default)
+            cells, remark = _row(entry, default in _places(entry))
             table.add_row(*map(escape, cells))
             remarks.append(remark)
     out_console.print(table)
@@ -112,10 +112,10 @@ def print_entry(
     typer.echo(textwrap.indent(text, "  "), nl=False)
 
 
-def _row(entry: ModelEntry, default: Path) -> tuple[list[str], str]:
+def _row(entry: ModelEntry, is_default: bool) -> tuple[list[str], str]:
     """Return the cells of one model, and its path or what is wrong with it."""
-    name = f"{entry.name} (default)" if default in _places(entry) else entry.name
-    cells = [name, _megabytes(entry.size_bytes), _UNKNOWN, _UNKNOWN, entry.licence or _UNKNOWN]
+    licence = entry.licence or _UNKNOWN
+    cells = [entry.name, _megabytes(entry.size_bytes), _UNKNOWN, _UNKNOWN, licence]
     try:
         path = local_file(entry)
         model = read_model_file(path)
@@ -125,10 +125,10 @@ def _row(entry: ModelEntry, default: Path) -> tuple[list[str], str]:
     except (ModelListError, ModelContractError) as error:
         return [*cells, REFUSED], str(error)
     size = "×".join(map(str, spec.input_size_hw))
-    licence = entry.licence or spec.licence
     where = HERE if path == entry.file else CACHED
-    cells = [name, _megabytes(len(model.data)), size, _precision(model), licence, where]
-    return cells, f"{entry.name}: {path}"
+    licence = entry.licence or spec.licence
+    cells = [entry.name, _megabytes(len(model.data)), size, _precision(model), licence, where]
+    return cells, f"{entry.name}{', the default' if is_default else ''}: {path}"
 
 
 def _places(entry: ModelEntry) -> list[Path]:

@@ -32,7 +32,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, RecursionError) as error:
         raise _unreadable(error) from error
-    except (ValueError, KeyError, OverflowError) as error:  # a month 13, !!bool maybe, !!int x
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # PyYAML's own for a month 13, `!!bool maybe`, `!!int ''`, `!!timestamp x`.
         raise _unreadable(error) from error
 
 

@@ -55,6 +55,18 @@ def test_launch_config_and_model_are_found_through_the_index(share):
     assert (share / "config/fastdds_large_images.xml").is_file()
     assert (share / "config/cameras/realsense.yaml").is_file()
     assert (share / "models/gam-depth-r18.onnx").is_file()
+    assert (share / "models/models.yaml").is_file()
+
+
+def test_every_shipped_model_is_found_by_its_name(share, tmp_path):
+    script = "from gam_depth_ros import model_list as m; " + (
+        "from gam_depth_ros.model_names import find_model; "
+        "print(*(find_model(name) for name in m.read_lists(m.list_paths()[:1])), sep='\\n')"
+    )
+    done = start(Path(sys.executable), "-c", script, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    paths = [Path(line).resolve() for line in done.stdout.splitlines()]
+    assert set(paths) == {path.resolve() for path in (share / "models").glob("*.onnx")}
 
 
 def test_an_installed_launch_file_is_whole_python(share):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gam_depth_ros.model_list import LIST_NAME, read_list
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -136,6 +138,17 @@ def test_every_data_file_pattern_finds_files(setup_cfg, repo_dir):
         for pattern in lines(patterns):
             found = list((repo_dir / "gam_depth_ros").glob(pattern))
             assert found, f"{target}: nothing matches {pattern}"
+
+
+def test_each_listed_model_is_installed_with_its_list_and_its_card(setup_cfg, repo_dir):
+    patterns = lines(setup_cfg["options.data_files"]["share/gam_depth_ros/models"])
+    installed = {path for one in patterns for path in (repo_dir / "gam_depth_ros").glob(one)}
+    names = {path.name for path in installed}
+    entries = read_list(repo_dir / "models" / LIST_NAME)
+    listed = {entry.file.name for entry in entries if entry.file}
+    assert entries
+    assert {LIST_NAME} | listed | {entry.card for entry in entries} - {""} <= names
+    assert listed == {name for name in names if name.endswith(".onnx")}
 
 
 def test_the_report_template_travels_with_the_package(setup_cfg, repo_dir):
