@@ -108,7 +108,9 @@ class FusionScore:
         depth_m = np.clip(depth_m, MIN_DEPTH_M, MAX_DEPTH_M)
         size_px = max(1, round(BLOCK_SHARE_OF_WIDTH * truth_m.shape[1]))
         kept_m, withheld = withhold_blocks(truth_m, size_px, WITHHELD_SHARE, SEED)
-        scored = np.flatnonzero(withheld & valid_pixels(truth_m) & np.isfinite(depth_m))
+        blocks = np.flatnonzero(withheld)
+        known = valid_pixels(values_at(truth_m, blocks)) & np.isfinite(values_at(depth_m, blocks))
+        scored = blocks[known]
         if not scored.size:
             return
         true_m = values_at(truth_m, scored)

@@ -28,6 +28,8 @@ NOMINAL_COVERAGE = LEVELS[0]
 FIGURES = ("coverage_1sigma", "coverage_90", "coverage_2sigma", "sharpness", "interval_score")
 SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
 RANKED_PIXELS = 20_000
+LEAST_SIGMA_LOG = np.float32(1e-9)
+"""A sigma of zero claims to be exact."""
 ALIGNED, ONLINE = "per_frame_median", "online_scale"
 
 
@@ -60,15 +62,16 @@ class UncertaintyScore:
         known = _with_sigma(steady, seen.sigma_log)
         if known is not None:
             found, sigma_log = known
-            aligned = np.clip(found.depth * found.median_scale, MIN_DEPTH_M, MAX_DEPTH_M)
-            log_error = np.log(aligned / found.truth_m)
+            aligned = found.depth * np.float32(found.median_scale)
+            np.clip(aligned, MIN_DEPTH_M, MAX_DEPTH_M, out=aligned)
+            log_error = _log_error(aligned, found)
             covered = self._coverage[ALIGNED].add(log_error, sigma_log, intervals)
             self._add_ranking(found.truth_m, aligned, sigma_log)
         known = _with_sigma(pixels.metric, seen.metric_sigma_m)
         if known is not None:
             found, sigma_m = known
             depth_m = np.clip(found.depth, MIN_DEPTH_M, MAX_DEPTH_M)
-            log_error = np.log(depth_m / found.truth_m)
+            log_error = _log_error(depth_m, found)
             self._coverage[ONLINE].add(log_error, sigma_m / depth_m, intervals)
         return covered
 
@@ -164,6 +167,12 @@ def _with_sigma(pixels: Pixels | None, sigma: Float | None) -> tuple[Pixels, Flo
     return Pixels(truth, pixels.depth[known], pixels.places[known]), values[known]
 
 
+def _log_error(depth_m: Float, found: Pixels) -> Float:
+    """Return ln(depth / truth), N float32."""
+    ratio = np.asarray(depth_m / found.truth_m)
+    return np.asarray(np.log(ratio, out=ratio))
+
+
 class _Coverage:
     """What intervals of log depth cover and how wide they are, mean over images."""
 
@@ -179,19 +188,20 @@ class _Coverage:
         """
         self.frames += 1
         off = np.abs(log_error)
-        widths = (1.0, *intervals)
+        sigmas_off = off / np.maximum(sigma_log, LEAST_SIGMA_LOG)
         shares = [
-            np.count_nonzero(off <= width * sigma_log) / off.size if np.isfinite(width) else np.nan
-            for width in widths
+            np.count_nonzero(sigmas_off <= width) / off.size if np.isfinite(width) else np.nan
+            for width in (1.0, *intervals)
         ]
         # NumPy adds float32 up in pairs: a mean's error stays that of a single value.
         mean_width = 2.0 * float(np.mean(sigma_log))
-        outside = float(np.mean(np.maximum(off - sigma_log, np.float32(0.0))))
+        off -= sigma_log
+        outside = float(np.mean(np.maximum(off, np.float32(0.0), out=off)))
         score = mean_width + 2.0 / (1.0 - NOMINAL_COVERAGE) * outside
         for name, value in zip(FIGURES, (*shares, mean_width, score), strict=True):
             self.values.add(name, float(value))
         some = slice(None, None, max(1, off.size // RANKED_PIXELS))
-        ordered = np.sort(off[some] / np.maximum(sigma_log[some], np.float32(1e-9)))
+        ordered = np.sort(sigmas_off[some])
         self._levels += np.searchsorted(ordered, SIGMA_LEVELS, side="right") / ordered.size
         return float(shares[0])
 
