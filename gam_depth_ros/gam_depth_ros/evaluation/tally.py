@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,8 +45,8 @@ class Tally:
     series: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
-    latencies_ms: list[float] = field(default_factory=list)
-    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    latencies_ms: array[float] = field(default_factory=lambda: array("d"))
+    stages_ms: dict[str, array[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.segmentation = SegmentationScore(self.labels)
@@ -108,7 +109,7 @@ class Tally:
         if np.isfinite(seen.latency_ms):
             self.latencies_ms.append(seen.latency_ms)
         for stage, milliseconds in seen.stage_ms.items():
-            self.stages_ms.setdefault(stage, []).append(milliseconds)
+            self.stages_ms.setdefault(stage, array("d")).append(milliseconds)
         for note in seen.notes:
             if note in self.notes or len(self.notes) < KEPT_LINES:
                 self.notes[note] = self.notes.get(note, 0) + 1
