@@ -18,6 +18,7 @@ from gam_depth_ros.evaluation.frame_pixels import Pixels, Truth
 from gam_depth_ros.evaluation.frame_values import BlockedSums, interval_of
 from gam_depth_ros.evaluation.range_scoring import RangeScore
 from gam_depth_ros.evaluation.report import write_report
+from gam_depth_ros.evaluation.trust import trust_rows
 
 # What is no figure: counts, settings, curves, rows for plots, and what describes figures.
 BESIDE = {
@@ -100,6 +101,21 @@ def test_page_explains_headings_and_shows_intervals_of_parts(
     row = next(row for row in result.report["by_region"] if "d1" in row["intervals"])
     low, high = row["intervals"]["d1"]
     assert f"{row['d1']:.3f}<small>{low:.3f}–{high:.3f}</small>" in page
+
+
+def test_what_can_be_trusted_is_told_with_its_interval_in_the_value_s_own_form() -> None:
+    entry = {"interval": [0.02, 0.051], "meaning": "median of it"}
+    scale = {
+        "states": {"LOCKED": 8}, "frames": 8, "log_error_median": 0.031, "within_1sigma": 0.5,
+        "within_2sigma": 1.0,
+    }  # fmt: skip
+    rows = {
+        row["name"]: row
+        for row in trust_rows({"scale": scale, "figures": {"scale.log_error_median": entry}})
+    }
+    assert (rows["off by"]["value"], rows["off by"]["interval"]) == ("3.1 %", "2 %–5 %")
+    assert rows["off by"]["meaning"] == "median of it"
+    assert rows["states"]["interval"] == ""
 
 
 def pixels(truth_m: list[float], depth: list[float]) -> Pixels:

@@ -141,9 +141,20 @@ def test_the_interval_of_a_share_stays_a_share() -> None:
     values = FrameValues(shares=("d1",))
     for number in (1.0, 1.0, 0.9, 1.0, 0.7, 1.0):
         values.add("d1", number)
+        values.add("wall/d1", number)
         values.add("other", number)
     assert values.interval("d1")[1] == 1.0
     assert values.interval("other")[1] > 1.0
+    assert values.interval("wall/d1")[1] == 1.0
+
+
+def test_the_interval_of_a_distance_stays_below_where_it_is_cut() -> None:
+    values = FrameValues(most=10.0)
+    for value in (10.0, 10.0, 9.0, 10.0, 10.0, 10.0):
+        values.add("accuracy_px", value)
+    low, high = values.interval("accuracy_px")
+    assert 8.0 < low < 9.8
+    assert high == 10.0
 
 
 def test_few_frames_have_no_interval() -> None:

@@ -50,9 +50,9 @@ INTERVALS = {
     "confidence": CONFIDENCE,
     "method": (
         "over this recording's frames: circular block bootstrap of the mean, blocks as long as the "
-        "figure's own autocorrelation asks for; for pooled counts (labels, one scale per sequence) "
-        "blocks of about the cube root of the number of frames. Other recordings are another "
-        "question."
+        "figure's own autocorrelation asks for; for pooled counts (labels, ranges, one scale per "
+        "sequence) and for medians, percentiles and spreads blocks of about the cube root of the "
+        "number of frames. Other recordings are another question."
     ),
 }
 NO_TRUTH = "no frame has a reference depth that belongs to its image"

@@ -117,7 +117,7 @@ KINDS = {
     "source_share": Kind("source", "1", "", "share of the fused pixels, by where they come from"),
     "healthy_share": Kind("healthy", "1", "higher", "share of frames without a condition"),
     "agreement": Kind(
-        "boundaries that agree", "1", "higher", "boundaries of depth and labels, within two pixels"
+        "boundaries that agree", "1", "higher", "share of boundaries common to depth and labels"
     ),
     "drift": Kind("drift", "1", "lower", "population stability index against the training, last"),
     "miou": Kind("mIoU", "1", "higher", "mean over classes of intersection over union"),

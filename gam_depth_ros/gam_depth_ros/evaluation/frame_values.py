@@ -29,11 +29,14 @@ class FrameValues:
     The report keeps the figures' means; these series give each its interval.
 
     Args:
-        shares: Figures that lie between 0 and 1, as their intervals then do.
+        shares: Figures that lie between 0 and 1, as their intervals then do; named whole, or by
+            what follows the last slash.
+        most: What no other figure exceeds; none is below 0 then.
     """
 
-    def __init__(self, shares: Collection[str] = ()) -> None:
+    def __init__(self, shares: Collection[str] = (), most: float = math.inf) -> None:
         self._shares = frozenset(shares)
+        self._most = most
         self._values: dict[str, array[float]] = {}
 
     def add(self, name: str, value: float | None) -> None:
@@ -53,9 +56,11 @@ class FrameValues:
     def interval(self, name: str) -> Ends | None:
         """Return the ends of the 95 % interval of a mean; None for too few frames to tell."""
         ends = interval_ends(np.array(self._values.get(name, ()), np.float64))
-        if ends is None or name not in self._shares:
+        share = not self._shares.isdisjoint((name, name.rpartition("/")[2]))
+        most = 1.0 if share else self._most
+        if ends is None or math.isinf(most):
             return ends
-        return [min(max(end, 0.0), 1.0) for end in ends]
+        return [min(max(end, 0.0), most) for end in ends]
 
     def intervals(self) -> dict[str, Ends]:
         """Return the intervals of all figures that have one."""

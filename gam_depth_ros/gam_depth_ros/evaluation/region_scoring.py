@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
 from gam_depth_ros.evaluation.boundary_metrics import (
+    MOST_PX,
     BoundaryErrors,
     depth_boundary_errors,
     label_boundary_errors,
@@ -43,6 +44,8 @@ REGIONS = {
     "textureless": f"luminance within {TEXTURELESS_BELOW:g} levels over 9×9 pixels",
 }
 
+_SHARES = ("d1", "pixel_share")
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -55,8 +58,8 @@ class RegionScore:
 
     def __init__(self, labels: LabelSet) -> None:
         self._labels = labels
-        self._regions, self._classes = FrameValues(), FrameValues()
-        self._boundaries = FrameValues()
+        self._regions, self._classes = FrameValues(_SHARES), FrameValues(_SHARES)
+        self._boundaries = FrameValues(most=MOST_PX)
 
     def add(self, truth_m: Float, seen: Observation) -> None:
         """Score one frame with truth; one without depth counts nothing."""

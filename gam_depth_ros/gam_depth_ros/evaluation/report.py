@@ -107,7 +107,6 @@ def part_tables(report: Report) -> list[dict[str, Any]]:
             **row,
             "name": f"{row['from_m']:g}–{row['to_m']:g} m",
             "about": "",
-            "d1": None,
         }
         for row in (report["depth"] or {}).get("by_range", [])
         if row["pixel_share"] >= LEAST_SHOWN_SHARE
@@ -117,7 +116,15 @@ def part_tables(report: Report) -> list[dict[str, Any]]:
         ("Class, as predicted", report["by_class"]),
         ("Range, all pixels pooled", by_range),
     )
-    return [{"title": title, "rows": rows} for title, rows in candidates if rows]
+    return [
+        {
+            "title": title,
+            "rows": rows,
+            "columns": [name for name in ("abs_rel", "bias", "d1") if name in rows[0]],
+        }
+        for title, rows in candidates
+        if rows
+    ]
 
 
 def color_bars(result: EvaluationResult, limits_m: tuple[float, float]) -> list[dict[str, Any]]:
