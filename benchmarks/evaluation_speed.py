@@ -8,11 +8,11 @@ Metrics: milliseconds a frame, all scores, with truth. Decoding: seconds of a ba
 Memory: of evaluating the recording over and over, after a thousand and after ten thousand frames.
 
 Measured on tum_freiburg1_xyz (640×480, truth on every second frame) on a machine that a training
-kept busy, so that only processor time and ratios count; OMP_NUM_THREADS=1, before and after in turn.
-Scoring a frame with truth: 66 to 70 ms of CPU, where the code before its pixels were counted
+kept busy, so that only processor time and ratios count; OMP_NUM_THREADS=1, before and after in
+turn. Scoring a frame with truth: 66 to 70 ms of CPU, where the code before its pixels were counted
 together took 93 to 106. Replay, --threads 1: reading and writing 8.7 ms of CPU a frame, 6 % of the
-engine's time waited for, 28 % with the pipeline's own stages. Memory, --frames 60 --shrink 4: 365 MB
-after 3,174 frames, 367 MB after 5,002.
+engine's time waited for, 28 % with the pipeline's own stages. Memory, --frames 60 --shrink 4:
+365 MB after 3,174 frames, 367 MB after 5,538.
 """
 
 from __future__ import annotations
