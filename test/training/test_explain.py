@@ -168,7 +168,7 @@ def room() -> np.ndarray:
 def test_the_map_changes_when_the_weights_are_randomised_part_by_part() -> None:
     """Adebayo et al. (NeurIPS 2018), on the model in the box."""
     network = load_network(default_model_path()).requires_grad_(False)
-    options = ExplainOptions((96, 128), steps=2, patch_px=8)
+    options = ExplainOptions((96, 128), steps=2)
     explained = explain_network(room(), network, Region(56, 38, 16, 16), options)
     found = randomised_correlations(room(), network, explained, options)
     assert list(found) == ["heads", "decoders", *(f"encoder layer{n}" for n in (4, 3, 2, 1)),
