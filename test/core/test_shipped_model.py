@@ -1,4 +1,4 @@
-"""Claims about the model that ships: what models.yaml says is what the file is."""
+"""Claims about the models that ship: what models.yaml says is what each file is."""
 
 from __future__ import annotations
 
@@ -28,18 +28,22 @@ SEQUENCES = (
     "tum_freiburg1_xyz",
 )
 EVERY = 4
-MAX_MEAN_ABS_REL = 0.235
+SPREAD = 0.01  # every fourth frame scores a little otherwise than all of them
 IDLE_S = 0.02
 
 
+ENTRIES = yaml.safe_load((MODELS / "models.yaml").read_text())["models"]
+MAX_SHIPPED_BYTES = 30_000_000
+
+
+@pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry["name"])
+def entry(request) -> dict:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def engine() -> OnnxEngine:
-    return OnnxEngine(default_model_path(), EngineConfig(threads=2))
-
-
-def _entry() -> dict:
-    (entry,) = yaml.safe_load((MODELS / "models.yaml").read_text())["models"]
-    return entry
+def engine(entry) -> OnnxEngine:
+    return OnnxEngine(MODELS / entry["file"], EngineConfig(threads=2))
 
 
 def test_no_thread_spins_on_when_a_run_is_over(engine):
@@ -49,35 +53,40 @@ def test_no_thread_spins_on_when_a_run_is_over(engine):
     assert time.process_time() - burnt_s < IDLE_S / 2
 
 
-def test_the_file_is_the_one_the_list_describes(engine):
-    path = MODELS / _entry()["file"]
-    assert default_model_path() == path
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == _entry()["sha256"] == engine.sha256
+def test_the_first_of_the_list_is_the_default():
+    assert default_model_path() == MODELS / ENTRIES[0]["file"]
 
 
-def test_the_file_stays_small():
-    assert (MODELS / _entry()["file"]).stat().st_size <= 20_000_000
+def test_the_file_is_the_one_the_list_describes(engine, entry):
+    content = (MODELS / entry["file"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry["sha256"] == engine.sha256
+    assert (MODELS / entry["card"]).is_file()
 
 
-def test_the_file_tells_nothing_of_the_machine_that_made_it():
-    content = (MODELS / _entry()["file"]).read_bytes()
+def test_the_files_stay_small_together():
+    sizes = [(MODELS / entry["file"]).stat().st_size for entry in ENTRIES]
+    assert sum(sizes) <= MAX_SHIPPED_BYTES
+
+
+def test_the_file_tells_nothing_of_the_machine_that_made_it(entry):
+    content = (MODELS / entry["file"]).read_bytes()
     assert b".py" not in content
     assert b"File " not in content
 
 
-def test_the_contract_says_what_trained_it(engine):
-    assert engine.spec.name == _entry()["name"]
-    assert engine.spec.licence == _entry()["licence"]
+def test_the_contract_says_what_trained_it(engine, entry):
+    assert engine.spec.name == entry["name"]
+    assert engine.spec.licence == entry["licence"]
     assert engine.spec.labels == NYU13
     assert "no recordings" in engine.spec.training["data"]
     assert engine.spec.sigma_calibration.data != ""
 
 
-def test_the_same_picture_gives_the_same_bytes_in_another_engine(engine):
+def test_the_same_picture_gives_the_same_bytes_in_another_engine(engine, entry):
     height, width = engine.spec.input_size_hw
     picture = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
     first = engine.run(picture)
-    second = OnnxEngine(default_model_path(), EngineConfig(threads=2)).run(picture)
+    second = OnnxEngine(MODELS / entry["file"], EngineConfig(threads=2)).run(picture)
     assert first.depth.tobytes() == second.depth.tobytes()
     assert first.label.tobytes() == second.label.tobytes()
 
@@ -102,7 +111,9 @@ def _scores(engine: OnnxEngine, folder: Path) -> tuple[float, float]:
     return float(means[0]), float(means[1])
 
 
-def test_it_beats_a_constant_depth_on_every_real_sequence(engine, shared_dir):
+def test_it_beats_a_constant_depth_on_every_real_sequence(engine, entry, shared_dir):
     scores = {name: _scores(engine, shared_dir / "sequences" / name) for name in SEQUENCES}
     assert all(model < floor for model, floor in scores.values()), scores
-    assert np.mean([model for model, _ in scores.values()]) <= MAX_MEAN_ABS_REL, scores
+    assert np.mean([model for model, _ in scores.values()]) <= entry["abs_rel_real"] + SPREAD, (
+        scores
+    )
