@@ -50,8 +50,8 @@ class NodeConfig:
     )
     pairing_wait_s: float = setting(
         0.05,
-        "Longest time an image waits for its reference depth, seconds; it never waits while no "
-        "references arrive.",
+        "Longest time an image waits for its reference depth, seconds; less once references have "
+        "shown how late they come, and nothing while none arrive.",
         minimum=0.0,
         maximum=1.0,
         live=True,

@@ -15,6 +15,7 @@ from typing import Any
 
 from gam_depth_ros.core.pairing import StampPairer
 from gam_depth_ros.health import NEWER, STOPPED
+from gam_depth_ros.reference_lag import ReferenceLag
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class Intake:
 
     Args:
         slop_s: Largest difference of stamps between an image and its reference, seconds.
-        wait_s: Longest wait of an image for its reference, seconds.
+        wait_s: Longest wait of an image for its reference, seconds; it is shorter once references
+            have shown how late they come, see ReferenceLag.
         on_drop: Called once, with the reason, for each image that is given up before its turn.
         clock: Monotonic nanoseconds.
     """
@@ -71,15 +73,17 @@ class Intake:
             int(slop_s * NS_PER_S), REFERENCES_KEPT
         )
         self._reference_seen_ns: int | None = None
+        self._lag = ReferenceLag(self._slop_ns)
         self._closed = False
 
     def put_image(self, message: Any, stamp_ns: int) -> None:
         """Offer an image: it waits for its reference, or goes into the slot at once."""
         with self._changed:
             job = Job(message, stamp_ns, self._clock())
-            self._promote(self._waiting)
+            self._give_up_waiting()
             found = self._references.take(stamp_ns)
             if found is not None:
+                self._lag.met(0)
                 self._promote(replace(job, reference=found[1], reference_stamp_ns=found[0]))
             elif self._references_arrive(job.received_ns):
                 self._waiting = job
@@ -90,11 +94,13 @@ class Intake:
     def put_reference(self, message: Any, stamp_ns: int) -> None:
         """Offer a reference: it releases the image that waits for it, or is kept for one."""
         with self._changed:
-            self._reference_seen_ns = self._clock()
+            now_ns = self._reference_seen_ns = self._clock()
             waiting = self._waiting
             if waiting is not None and abs(waiting.stamp_ns - stamp_ns) <= self._slop_ns:
+                self._lag.met(now_ns - waiting.received_ns)
                 self._promote(replace(waiting, reference=message, reference_stamp_ns=stamp_ns))
             else:
+                self._lag.missed(stamp_ns, now_ns)
                 self._references.add(stamp_ns, (stamp_ns, message))
             self._changed.notify_all()
 
@@ -102,9 +108,9 @@ class Intake:
         """Block until an image is due and return it; None once closed."""
         with self._changed:
             while not self._closed:
-                left_s = self._wait_left_s()
+                left_s = self.wait_left_s()
                 if left_s is not None and left_s <= 0.0:
-                    self._promote(self._waiting)
+                    self._give_up_waiting()
                 if self._ready is not None:
                     job, self._ready = self._ready, None
                     return job
@@ -121,18 +127,23 @@ class Intake:
             self._waiting = self._ready = None
             self._changed.notify_all()
 
-    def _promote(self, job: Job | None) -> None:
-        if job is None:
-            return
+    def _give_up_waiting(self) -> None:
+        if self._waiting is not None:
+            self._lag.gave_up(self._waiting.stamp_ns, self._waiting.received_ns)
+            self._promote(self._waiting)
+
+    def _promote(self, job: Job) -> None:
         if self._ready is not None:
             self._on_drop(NEWER)
         self._ready = job
         self._waiting = None
 
-    def _wait_left_s(self) -> float | None:
+    def wait_left_s(self) -> float | None:
+        """Return how long the waiting image may still wait, seconds; None where none waits."""
         if self._waiting is None:
             return None
-        return self.wait_s - (self._clock() - self._waiting.received_ns) / NS_PER_S
+        wait_ns = self._lag.wait_ns(int(self.wait_s * NS_PER_S))
+        return (wait_ns - (self._clock() - self._waiting.received_ns)) / NS_PER_S
 
     def _references_arrive(self, now_ns: int) -> bool:
         seen_ns = self._reference_seen_ns

@@ -72,6 +72,52 @@ def test_after_a_second_without_references_no_image_waits():
     assert slot.take().image == "a"
 
 
+def test_depth_at_half_the_rate_costs_no_image():
+    slot, clock, dropped = intake()
+    taken = []
+    for index in range(40):
+        stamp_ns = index * 33 * MS
+        clock.now_ns = stamp_ns
+        if index % 2 == 0:
+            slot.put_reference(f"r{index}", stamp_ns)
+        slot.put_image(index, stamp_ns)
+        clock.now_ns += 10 * MS  # the worker looks again before the next image
+        if slot.wait_left_s() is None or slot.wait_left_s() <= 0:
+            taken.append(slot.take())
+    # The first without depth still waits as long as the setting says: nothing is known yet.
+    assert len(taken) >= 39
+    assert len(dropped) <= 1
+    assert all((job.reference is not None) == (job.image % 2 == 0) for job in taken)
+
+
+def test_an_image_waits_as_long_as_references_are_late_and_longer_when_they_come_later():
+    slot, clock, _ = intake()
+    for index, lag_ms in enumerate((8, 8, 14, 22, 8)):
+        stamp_ns = (index + 1) * 200 * MS
+        clock.now_ns = stamp_ns
+        slot.put_reference("old", stamp_ns - 100 * MS)  # keeps references arriving
+        slot.put_image(index, stamp_ns)
+        clock.now_ns += lag_ms * MS
+        slot.put_reference(f"r{index}", stamp_ns)
+        assert slot.take().reference == f"r{index}"
+
+
+def test_a_reference_that_comes_too_late_makes_the_next_image_wait():
+    slot, clock, _ = intake()
+    slot.put_reference("r", 0)
+    slot.put_image("early", 0)
+    assert slot.take().reference == "r"
+    for stamp_ms, reference in ((100, None), (200, "late")):
+        clock.now_ns = stamp_ms * MS
+        slot.put_image("a", stamp_ms * MS)
+        clock.now_ns += 25 * MS
+        if reference is None:
+            assert slot.take().reference is None  # nobody expected it to be late
+        slot.put_reference("late", stamp_ms * MS)
+        if reference is not None:
+            assert slot.take().reference == reference
+
+
 def test_closing_counts_what_is_left_and_ends_the_worker():
     slot, _, dropped = intake()
     slot.put_image("a", 100 * MS)
