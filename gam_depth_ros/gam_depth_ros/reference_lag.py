@@ -42,7 +42,7 @@ class ReferenceLag:
                 return
 
     def wait_ns(self, longest_ns: int) -> int:
-        """Return how long an image should wait, nanoseconds; ``longest_ns`` as long as none came."""
+        """Return how long an image should wait, nanoseconds: ``longest_ns`` until one has come."""
         if not self._lags_ns:
             return longest_ns
         return min(longest_ns, int(GROWTH * max(self._lags_ns)) + MARGIN_NS)
