@@ -242,4 +242,5 @@ def data_name(frames: Sequence[FrameErrors]) -> str:
     """Return what a fit was made on, for the model file."""
     rooms = sorted({frame.room for frame in frames})
     recordings = list(dict.fromkeys(frame.recording for frame in frames))
-    return f"{len(frames)} frames of {len(rooms)} rooms: {', '.join(recordings)}"
+    count = "1 room" if len(rooms) == 1 else f"{len(rooms)} rooms"
+    return f"{len(frames)} frames of {count}: {', '.join(recordings)}"
