@@ -104,7 +104,7 @@ def test_the_command_writes_a_file_that_covers_and_says_what_fitted_it(model, tm
     code, text = calibrate("--model", model, "--data", data, "--out", out)
     assert code == 0, text
     spec = OnnxEngine(out, EngineConfig(threads=1)).spec
-    assert "1 rooms: office" in spec.sigma_calibration.data
+    assert "1 room: office" in spec.sigma_calibration.data
     assert spec.sigma_calibration.data in " ".join(text.split())
     half = spec.sigma_calibration.half_width(
         np.full(1, 0.1, np.float32), np.full(1, 1.0, np.float32)
