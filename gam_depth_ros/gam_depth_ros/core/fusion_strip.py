@@ -46,18 +46,15 @@ class Rows:
         """Return these rows of a whole image."""
         return image[self.first : self.first + len(self.depth_m)]
 
-    def of_pairs(self, image: Floats) -> Floats:
-        """Return these rows of an image that has one row for two of the frame."""
-        return image[self.first // READINGS_PX :][: len(self.depth_m) // READINGS_PX]
-
     def widened(self, half: Floats, name: str) -> Floats:
         """Return these rows of a half-size plane, h/2×W, in the temporary array of that name.
 
         Every pixel stands twice, side by side; with :func:`_pairs` it counts for the two by two
         that it was made for. To interpolate would cost more than all the rest.
         """
-        rows = self.of_pairs(half)
-        image = self.scratch.floats(f"strip {name}", len(rows), self.depth_m.shape[1])
+        first, last = (row // READINGS_PX for row in (self.first, self.first + len(self.depth_m)))
+        rows = half[first:last]
+        image = self.scratch.floats(name, last - first, self.depth_m.shape[1])
         cv2.merge((rows, rows), dst=image.reshape(*rows.shape, READINGS_PX))
         return image
 
@@ -72,18 +69,18 @@ class Rows:
         return Estimate(self.depth_m, self.sigma_m, self._source(SOURCE_NETWORK))
 
     def aligned(self, layer: Layer) -> Estimate:
-        """Return the prediction times the factor of a layer of H/2×W."""
-        depth_m = self.scratch.like("strip depth", self.depth_m)
-        sigma_m = self.scratch.like("strip sigma", self.depth_m)
+        """Return the prediction times a factor; a layer of half size."""
+        depth_m, sigma_m = (self.scratch.like(n, self.depth_m) for n in ("depth", "sigma"))
+        factor, narrow_m = self.widened(layer.factor, "a"), self.widened(layer.sigma_m, "b")
         for here_m, into_m in zip(_pairs(self.depth_m), _pairs(depth_m), strict=True):
-            cv2.multiply(here_m, self.of_pairs(layer.factor), dst=into_m)
+            cv2.multiply(here_m, factor, dst=into_m)
         for into_m in _pairs(sigma_m):
-            np.copyto(into_m, self.of_pairs(layer.sigma_m))
+            np.copyto(into_m, narrow_m)
         return Estimate(depth_m, sigma_m, self._source(SOURCE_NETWORK))
 
     def sensor(self, frame: SensorFrame) -> Estimate:
         """Return the readings with their sigma; any depth in holes."""
-        sigma_m = self.scratch.like("strip sigma", self.depth_m)
+        sigma_m = self.scratch.like("sigma", self.depth_m)
         narrow_m = self.widened(frame.readings.variance_m2, "a")
         cv2.sqrt(narrow_m, dst=narrow_m)
         for into_m in _pairs(sigma_m):
@@ -123,7 +120,7 @@ class SensorFrame:
 
     Attributes:
         readings: Of the whole frame.
-        filling: The prediction for their holes, H/2×W.
+        filling: The prediction for their holes; half size.
         opinion: What readings are averaged with; None takes readings as they are.
         gate_sigmas: Gate of the average.
         share: How much of all this is let in, 0 to 1.
@@ -190,8 +187,8 @@ def _average(
 
 def _fill(rows: Rows, filling: Layer, hole: Bytes, out: Estimate) -> None:
     """Write the aligned prediction into holes."""
-    factor, sigma_m = rows.of_pairs(filling.factor), rows.of_pairs(filling.sigma_m)
-    filled_m = rows.scratch.like("strip filled", factor)
+    factor, sigma_m = rows.widened(filling.factor, "a"), rows.widened(filling.sigma_m, "b")
+    filled_m = rows.scratch.like("c", factor)
     for odd in (0, 1):
         part = np.s_[odd::READINGS_PX]
         cv2.multiply(rows.depth_m[part], factor, dst=filled_m)

@@ -162,7 +162,7 @@ class SensorFusion:
         self._since = 0.0
         self._held = alignment
         filling = alignment.filling(cells_m, at_cells(half_sigma_m, READINGS_PX))
-        filling = self._layer(filling, _pairs_hw(half_m), "filling")
+        filling = self._layer(filling, half_m, "filling")
         opinion = None
         if self._config.mode == "fuse":
             layer = alignment.opinion(cells_m, readings, self._model)
@@ -185,9 +185,7 @@ class SensorFusion:
             self._share = 1.0 if np.isnan(depth_m).all() else 0.0
             return _prediction_alone(depth_m, sigma_m, notes)
         half_m = self._half(_padded(depth_m), "depth")
-        memory = self._layer(
-            held.memory(at_cells(half_m, READINGS_PX)), _pairs_hw(half_m), "memory"
-        )
+        memory = self._layer(held.memory(at_cells(half_m, READINGS_PX)), half_m, "memory")
         return self._by_strips(
             depth_m, sigma_m, lambda rows, out: held_strip(rows, memory, share, out), notes
         )
@@ -199,21 +197,29 @@ class SensorFusion:
         np.copyto(half, part)
         return half
 
-    def _layer(self, layer: Layer, size_hw: tuple[int, int], name: str) -> Layer:
-        """Interpolate both planes of a layer from the cells to another size."""
-        planes = {"factor": layer.factor, "sigma": layer.sigma_m}
-        for part, cells in planes.items():
-            into = self._scratch.floats(f"{name} {part}", *size_hw)
-            cv2.resize(cells, size_hw[::-1], dst=into, interpolation=cv2.INTER_LINEAR)
-            planes[part] = into
-        return Layer(planes["factor"], planes["sigma"])
+    def _raised(self, cells: Floats, like: Floats, name: str) -> Floats:
+        """Interpolate from the cells to the grid of the readings' variance."""
+        raised: Floats = cv2.resize(
+            cells,
+            like.shape[::-1],
+            dst=self._scratch.like(name, like),
+            interpolation=cv2.INTER_LINEAR,
+        )
+        return raised
+
+    def _layer(self, layer: Layer, like: Floats, name: str) -> Layer:
+        """Interpolate both planes of a layer."""
+        return Layer(
+            self._raised(layer.factor, like, f"{name} factor"),
+            self._raised(layer.sigma_m, like, f"{name} sigma"),
+        )
 
     def _opinion(
         self, layer: Layer, readings: Readings, half_m: Floats, half_sigma_m: Floats
     ) -> Opinion:
         """Weigh on the grid of the readings' variance: the network's sigma is coarser still."""
         cv2.patchNaNs(half_sigma_m, _UNSURE_M)
-        fine = self._layer(layer, half_m.shape, "opinion")
+        fine = self._layer(layer, half_m, "opinion")
         claimed, aligned = (
             cv2.multiply(a, a, dst=a) for a in (half_sigma_m, fine.sigma_m)
         )
@@ -241,11 +247,6 @@ class SensorFusion:
             fuse_rows(Rows(first, depth_m[rows], sigma_m[rows], self._scratch), out)
         fits = np.s_[:height, :width]
         return Fused(depth_out[fits], sigma_out[fits], source_out[fits], notes)
-
-
-def _pairs_hw(half_m: Floats) -> tuple[int, int]:
-    """Return the size of an image with one row for two of the frame, and all of its columns."""
-    return half_m.shape[0], half_m.shape[1] * READINGS_PX
 
 
 def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
