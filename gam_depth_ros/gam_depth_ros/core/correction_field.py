@@ -52,14 +52,18 @@ def smooth_field(values: Floats, weights: Floats, prior_variance: float) -> Smoo
         weights: h×w float32 from 0 (unknown) to 1 (trusted).
         prior_variance: Variance of the value 0, which holds where nothing at all is known.
     """
-    levels = _push(values, weights)
+    pushed = _push(values, weights)
+    field = np.zeros((1, 1), np.float32)
     variance = np.full((1, 1), prior_variance, np.float32)
-    field = coarse = coarse_variance = np.zeros((1, 1), np.float32)
-    for number in reversed(range(len(levels))):
-        level = levels[number]
-        field = _pull(field, level.mean, level.quarter_support)
-        variance = _pull(variance, level.spread, level.quarter_support)
-        if number == min(COARSE_LEVEL, len(levels) - 1):
+    coarse = coarse_variance = field
+    for level in reversed(range(len(pushed))):
+        support, mean, spread = pushed[level]
+        size_wh = support.shape[1], support.shape[0]
+        below = cv2.resize(field, size_wh, interpolation=cv2.INTER_LINEAR)
+        below_variance = cv2.resize(variance, size_wh, interpolation=cv2.INTER_LINEAR)
+        field = _towards(below, mean, support)
+        variance = _towards(below_variance, spread, support)
+        if level == min(COARSE_LEVEL, len(pushed) - 1):
             coarse, coarse_variance = field, variance
     size_wh = values.shape[1], values.shape[0]
     return SmoothField(
@@ -70,52 +74,31 @@ def smooth_field(values: Floats, weights: Floats, prior_variance: float) -> Smoo
     )
 
 
-@dataclass(frozen=True)
-class _Level:
-    """Cells of one size.
-
-    Attributes:
-        mean: h×w float32, of the values in a cell.
-        spread: h×w float32, their variance.
-        quarter_support: h×w float32, by how much a cell stands on its own, 0 to _FULL_SUPPORT.
-    """
-
-    mean: Floats
-    spread: Floats
-    quarter_support: Floats
+def _towards(here: Floats, there: Floats, share: Floats) -> Floats:
+    """Return here + share · (there − here); ``there`` is written over."""
+    there -= here
+    there *= share
+    there += here
+    return there
 
 
-def _pull(coarser: Floats, here: Floats, support: Floats) -> Floats:
-    """Return the coarser field, moved towards the values here by their support."""
-    size_wh = here.shape[1], here.shape[0]
-    below = cv2.resize(coarser, size_wh, interpolation=cv2.INTER_LINEAR)
-    step = cv2.subtract(here, below)
-    cv2.multiply(step, support, dst=step)
-    moved: Floats = cv2.scaleAdd(step, 1 / _FULL_SUPPORT, below, dst=below)
-    return moved
-
-
-def _push(values: Floats, weights: Floats) -> list[_Level]:
-    """Return averages of cells, level by level, finest first.
-
-    The last level stands on its own everywhere, or is a single cell: coarser ones change nothing.
-    """
+def _push(values: Floats, weights: Floats) -> list[tuple[Floats, Floats, Floats]]:
+    """Return support (0 to 1), mean and variance per cell, level by level, finest first."""
     first = cv2.multiply(weights, values)
     # One array each: OpenCV halves a single channel several times as fast as one of three.
     sums = [weights, first, cv2.multiply(first, values)]
-    levels: list[_Level] = []
+    levels = []
     while True:
         weight, first, second = sums
-        floor = cv2.max(weight, _LEAST_WEIGHT)
-        mean = cv2.divide(first, floor)
-        spread = cv2.divide(second, floor, dst=floor)
-        cv2.subtract(spread, cv2.multiply(mean, mean), dst=spread)
-        cv2.threshold(spread, 0, 0, cv2.THRESH_TOZERO, dst=spread)
-        support = cv2.threshold(weight, _FULL_SUPPORT, 0, cv2.THRESH_TRUNC)[1]
-        levels.append(_Level(mean, spread, support))
+        floor = np.maximum(weight, np.float32(_LEAST_WEIGHT))
+        mean = first / floor
+        spread = second / floor
+        spread -= mean * mean
+        np.maximum(spread, 0, out=spread)
+        support = weight / np.float32(_FULL_SUPPORT)
+        levels.append((np.minimum(support, 1, out=support), mean, spread))
         height, width = weight.shape
-        alone = len(levels) > COARSE_LEVEL and support.min() >= _FULL_SUPPORT
-        if alone or (height == 1 and width == 1):
+        if height == 1 and width == 1:
             return levels
         halved = (width + 1) // 2, (height + 1) // 2
         sums = [cv2.resize(part, halved, interpolation=cv2.INTER_AREA) for part in sums]

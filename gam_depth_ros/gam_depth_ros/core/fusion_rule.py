@@ -9,7 +9,7 @@ import cv2 as typed_cv2
 import numpy as np
 import numpy.typing as npt
 
-from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_SENSOR
+from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_SENSOR
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -38,29 +38,17 @@ class Weighing:
     """How sensor and prediction are weighed against each other; any one size.
 
     Attributes:
-        lowest_m: h×w float32 metres, the nearest reading that agrees with the prediction.
-        highest_m: h×w float32 metres, the farthest one.
-        sensor_part: h×w float32, 0 to 1, what the average takes of a reading.
-        prediction_part: h×w float32, what it takes of the prediction: the rest, times the factor
-            that aligns the prediction to the readings around.
+        gate_m: h×w float32 metres, the largest difference at which they agree.
+        sensor_share: h×w float32, 0 to 1, of the reading in the average.
         sigma_m: h×w float32 metres, of the average.
     """
 
-    lowest_m: Floats
-    highest_m: Floats
-    sensor_part: Floats
-    prediction_part: Floats
+    gate_m: Floats
+    sensor_share: Floats
     sigma_m: Floats
 
 
-def weigh(
-    sensor: Floats,
-    prediction_m: Floats,
-    claimed: Floats,
-    factor: Floats,
-    aligned: Floats,
-    gate_sigmas: float,
-) -> Weighing:
+def weigh(sensor: Floats, prediction: Floats, aligned: Floats, gate_sigmas: float) -> Weighing:
     """Weigh readings against the prediction where the two agree.
 
     With variances s, p and difference d they agree if d² <= gate² (s + p). Then the reading is
@@ -70,40 +58,43 @@ def weigh(
 
     Args:
         sensor: h×w float32 square metres, variance s of the readings, above 0.
-        prediction_m: h×w float32 metres.
-        claimed: h×w float32 square metres, p, the prediction's variance as the network claims it;
-            written over.
-        factor: h×w float32, aligns the prediction to the readings around; written over.
-        aligned: h×w float32 square metres, variance of the prediction so aligned, above 0; written
-            over.
+        prediction: p, of the prediction as the network claims it.
+        aligned: Of the prediction aligned to the readings around, above 0.
         gate_sigmas: The gate.
     """
-    share = cv2.divide(aligned, cv2.add(sensor, aligned), dst=aligned)
-    cv2.subtract(factor, cv2.multiply(factor, share), dst=factor)
-    average = cv2.multiply(sensor, claimed)
-    total = cv2.add(sensor, claimed, dst=claimed)
-    cv2.sqrt(cv2.divide(average, total, dst=average), dst=average)
-    gate_m = cv2.sqrt(total, dst=total)
-    highest_m = cv2.scaleAdd(gate_m, gate_sigmas, prediction_m)
-    lowest_m = cv2.scaleAdd(gate_m, -gate_sigmas, prediction_m, dst=gate_m)
-    return Weighing(lowest_m, highest_m, share, factor, average)
+    total = cv2.add(sensor, prediction)
+    average = cv2.multiply(sensor, prediction)
+    cv2.divide(average, total, dst=average)
+    cv2.sqrt(average, dst=average)
+    share = cv2.add(sensor, aligned)
+    cv2.divide(aligned, share, dst=share)
+    gate = cv2.multiply(total, gate_sigmas**2, dst=total)
+    return Weighing(cv2.sqrt(gate, dst=gate), share, average)
 
 
 def average(
-    sensor_m: Floats, prediction: Estimate, weighing: Weighing, out: Estimate
-) -> None:
+    sensor_m: Floats, prediction: Estimate, aligned_m: Floats, weighing: Weighing, out: Estimate
+) -> Floats:
     """Write the average of reading and aligned prediction, as if all pixels agreed.
 
     Args:
         sensor_m: H×W float32 metres.
-        prediction: What the network claims, not aligned to the sensor; H×W.
-        weighing: How they are weighed; H×W.
-        out: Where depth and sigma go; H×W.
+        prediction: What the network claims, not aligned to the sensor.
+        aligned_m: H×W float32 metres, the prediction aligned to the readings around.
+        weighing: H×W.
+        out: Where to.
+
+    Returns:
+        H×W float32 metres, by how much reading and prediction differ.
     """
-    cv2.multiply(prediction.depth_m, weighing.prediction_part, dst=out.depth_m)
-    cv2.accumulateProduct(sensor_m, weighing.sensor_part, out.depth_m)
-    # The weighing may stand for neighbours with it, one of which may be surer; the law holds.
+    part = cv2.subtract(sensor_m, aligned_m)
+    cv2.multiply(part, weighing.sensor_share, dst=part)
+    cv2.add(aligned_m, part, dst=out.depth_m)
+    # What was weighed on a coarser grid may be a little off between its points; the law holds.
     cv2.min(weighing.sigma_m, prediction.sigma_m, dst=out.sigma_m)
+    out.source.fill(SOURCE_FUSED)
+    gap_m: Floats = cv2.absdiff(sensor_m, prediction.depth_m, dst=part)
+    return gap_m
 
 
 def choose(

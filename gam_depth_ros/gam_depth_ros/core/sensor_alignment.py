@@ -122,7 +122,7 @@ class Alignment:
             readings: Of the whole frame.
             model: The sensor's own noise.
         """
-        noise = model.variance_m2(at_cells(readings.half_m, READINGS_PX))
+        noise = model.variance_m2(at_cells(readings.depth_m, 1))
         unrest = cv2.subtract(at_cells(readings.variance_m2, READINGS_PX), noise)
         np.maximum(unrest, 0, out=unrest)
         variance = _variance_m2(self.coarse, self.coarse_variance, depth_m)
@@ -142,7 +142,7 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
         readings: Of the frame, H×W.
         depth_m: h×w float32 metres, the prediction at the cells; NaN where unknown.
     """
-    sensor_m = at_cells(readings.half_m, READINGS_PX)
+    sensor_m = at_cells(readings.depth_m, 1)
     ratio = cv2.divide(sensor_m, depth_m)
     known = cv2.inRange(ratio, *_RATIO_LIMITS)  # neither 0 nor NaN
     log_ratio = np.ones_like(ratio)

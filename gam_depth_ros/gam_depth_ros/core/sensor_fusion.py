@@ -20,13 +20,13 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, ReferenceDepth
-from gam_depth_ros.core.fusion_rule import Estimate, weigh
-from gam_depth_ros.core.fusion_strip import Opinion, Rows, SensorFrame, fused_strip, held_strip
+from gam_depth_ros.core.fusion_rule import Estimate, Weighing, weigh
+from gam_depth_ros.core.fusion_strip import Rows, SensorFrame, fused_strip, held_strip
 from gam_depth_ros.core.sensor_alignment import Alignment, Layer, align, at_cells
 from gam_depth_ros.core.sensor_model import sensor_model
 from gam_depth_ros.core.sensor_readings import READINGS_PX, ReadingModel, Readings
 from gam_depth_ros.core.sensor_watch import SensorWatch
-from gam_depth_ros.core.strips import BLOCK_PX, Scratch, strips
+from gam_depth_ros.core.strips import BLOCK_PX, strips
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -72,7 +72,6 @@ class SensorFusion:
         self._model = sensor_model(config)
         self._reading_model = ReadingModel(config, self._model)
         self._watch = SensorWatch(config, self._model.near_m, self._model.far_m)
-        self._scratch = Scratch()
         self._last_ns: int | None = None
         self._held: Alignment | None = None
         self._share = 1.0
@@ -140,11 +139,7 @@ class SensorFusion:
     def _with_sensor(
         self, depth_m: Floats, sigma_m: Floats, sensor_m: Floats, rgb: Bytes, fade: float
     ) -> Fused:
-        half_m, half_sigma_m = (
-            self._half(_padded(image), name)
-            for image, name in ((depth_m, "depth"), (sigma_m, "sigma"))
-        )
-        cells_m = at_cells(half_m, READINGS_PX)
+        cells_m = at_cells(_padded(depth_m), 1)
         readings = self._reading_model.read(_padded(sensor_m), _padded(rgb))
         alignment = align(readings, cells_m)
         if alignment.trust < _LEAST_TRUST:
@@ -161,14 +156,19 @@ class SensorFusion:
         self._share = min(1.0, self._share + max(fade, min(self._since, self._usual)))
         self._since = 0.0
         self._held = alignment
-        filling = alignment.filling(cells_m, at_cells(half_sigma_m, READINGS_PX))
-        filling = self._layer(filling, half_m, "filling")
         opinion = None
         if self._config.mode == "fuse":
             layer = alignment.opinion(cells_m, readings, self._model)
-            opinion = self._opinion(layer, readings, half_m, half_sigma_m)
-        frame = SensorFrame(readings, filling, opinion, self._config.gate_sigmas, self._share)
-        return self._by_strips(depth_m, sigma_m, lambda rows, out: fused_strip(rows, frame, out))
+            opinion = layer, _weighed(readings, sigma_m, layer, self._config.gate_sigmas)
+        frame = SensorFrame(
+            readings,
+            cv2.sqrt(readings.variance_m2),
+            alignment.filling(cells_m, at_cells(_padded(sigma_m), 1)),
+            opinion,
+            self._config.gate_sigmas,
+            self._share,
+        )
+        return _by_strips(depth_m, sigma_m, lambda rows, out: fused_strip(rows, frame, out))
 
     def _without_sensor(
         self, depth_m: Floats, sigma_m: Floats, fade: float, problem: str | None = None
@@ -184,69 +184,10 @@ class SensorFusion:
             # Before any depth was published there is nothing that a sensor could jump from.
             self._share = 1.0 if np.isnan(depth_m).all() else 0.0
             return _prediction_alone(depth_m, sigma_m, notes)
-        half_m = self._half(_padded(depth_m), "depth")
-        memory = self._layer(held.memory(at_cells(half_m, READINGS_PX)), half_m, "memory")
-        return self._by_strips(
+        memory = held.memory(at_cells(_padded(depth_m), 1))
+        return _by_strips(
             depth_m, sigma_m, lambda rows, out: held_strip(rows, memory, share, out), notes
         )
-
-    def _half(self, image: Floats, name: str) -> Floats:
-        """Return every second pixel of every second row: the grid of the readings' variance."""
-        part = image[::READINGS_PX, ::READINGS_PX]
-        half = self._scratch.floats(name, *part.shape)
-        np.copyto(half, part)
-        return half
-
-    def _raised(self, cells: Floats, like: Floats, name: str) -> Floats:
-        """Interpolate from the cells to the grid of the readings' variance."""
-        raised: Floats = cv2.resize(
-            cells,
-            like.shape[::-1],
-            dst=self._scratch.like(name, like),
-            interpolation=cv2.INTER_LINEAR,
-        )
-        return raised
-
-    def _layer(self, layer: Layer, like: Floats, name: str) -> Layer:
-        """Interpolate both planes of a layer."""
-        return Layer(
-            self._raised(layer.factor, like, f"{name} factor"),
-            self._raised(layer.sigma_m, like, f"{name} sigma"),
-        )
-
-    def _opinion(
-        self, layer: Layer, readings: Readings, half_m: Floats, half_sigma_m: Floats
-    ) -> Opinion:
-        """Weigh on the grid of the readings' variance: the network's sigma is coarser still."""
-        cv2.patchNaNs(half_sigma_m, _UNSURE_M)
-        fine = self._layer(layer, half_m, "opinion")
-        claimed, aligned = (
-            cv2.multiply(a, a, dst=a) for a in (half_sigma_m, fine.sigma_m)
-        )
-        gate_sigmas = self._config.gate_sigmas
-        return Opinion(
-            layer.factor,
-            weigh(readings.variance_m2, half_m, claimed, fine.factor, aligned, gate_sigmas),
-        )
-
-    def _by_strips(
-        self,
-        depth_m: Floats,
-        sigma_m: Floats,
-        fuse_rows: Callable[[Rows, Estimate], None],
-        notes: tuple[str, ...] = (),
-    ) -> Fused:
-        """Work through a frame strip by strip."""
-        height, width = depth_m.shape
-        depth_m, sigma_m = _padded(depth_m), _padded(sigma_m)
-        depth_out, sigma_out = np.empty_like(depth_m), np.empty_like(sigma_m)
-        source_out = np.empty(depth_m.shape, np.uint8)
-        for first, last in strips(*depth_m.shape):
-            rows = np.s_[first:last]
-            out = Estimate(depth_out[rows], sigma_out[rows], source_out[rows])
-            fuse_rows(Rows(first, depth_m[rows], sigma_m[rows], self._scratch), out)
-        fits = np.s_[:height, :width]
-        return Fused(depth_out[fits], sigma_out[fits], source_out[fits], notes)
 
 
 def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
@@ -259,12 +200,40 @@ def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
     )
 
 
+def _weighed(readings: Readings, sigma_m: Floats, layer: Layer, gate_sigmas: float) -> Weighing:
+    """Weigh on the grid of the readings' variance: the network's sigma is coarser still."""
+    coarse_m = np.ascontiguousarray(_padded(sigma_m)[::READINGS_PX, ::READINGS_PX])
+    cv2.patchNaNs(coarse_m, _UNSURE_M)
+    aligned_m = cv2.resize(layer.sigma_m, coarse_m.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    claimed, aligned = (cv2.multiply(a, a, dst=a) for a in (coarse_m, aligned_m))
+    return weigh(readings.variance_m2, claimed, aligned, gate_sigmas)
+
+
 def _prediction_alone(depth_m: Floats, sigma_m: Floats, notes: tuple[str, ...] = ()) -> Fused:
     """Return the prediction as it came."""
     source = np.full(depth_m.shape, SOURCE_NETWORK, np.uint8)
     if np.isnan(depth_m).any():
         source[np.isnan(depth_m)] = SOURCE_NONE
     return Fused(depth_m, sigma_m, source, notes)
+
+
+def _by_strips(
+    depth_m: Floats,
+    sigma_m: Floats,
+    fuse_rows: Callable[[Rows, Estimate], None],
+    notes: tuple[str, ...] = (),
+) -> Fused:
+    """Work through a frame strip by strip."""
+    height, width = depth_m.shape
+    depth_m, sigma_m = _padded(depth_m), _padded(sigma_m)
+    depth_out, sigma_out = np.empty_like(depth_m), np.empty_like(sigma_m)
+    source_out = np.empty(depth_m.shape, np.uint8)
+    for first, last in strips(*depth_m.shape):
+        rows = np.s_[first:last]
+        out = Estimate(depth_out[rows], sigma_out[rows], source_out[rows])
+        fuse_rows(Rows(first, depth_m[rows], sigma_m[rows]), out)
+    fits = np.s_[:height, :width]
+    return Fused(depth_out[fits], sigma_out[fits], source_out[fits], notes)
 
 
 def _padded(image: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
