@@ -22,7 +22,8 @@ def test_kernels_come_back_at_the_size_that_kernels_start_with():
             start = (2 / module.weight[:, 0].numel()) ** 0.5
             torch.testing.assert_close(size, torch.full_like(size, start), msg=name)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(norms) == 20 + 2 * 10  # encoder, two decoders
+    steps = len(network.shape.depth_channels) + len(network.shape.semantic_channels)
+    assert len(norms) == 20 + 2 * steps  # encoder, two decoders
     assert all((m.running_mean == 0).all() and (m.running_var == 1).all() for m in norms)
 
 
