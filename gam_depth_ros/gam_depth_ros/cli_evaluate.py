@@ -101,12 +101,7 @@ def evaluate(
         first = models[0] if models else None
         several = len(recordings) > 1 or len(models) > 1
         if protocol is not None:
-            if several or split is None:
-                raise BagError(
-                    "--protocol: got several inputs or models, or no --split, expected one test "
-                    "set, one model and the list of its pictures"
-                )
-            test = _test_set(recordings[0], split, protocol)
+            test = _test_set(recordings[0], None if several else split, protocol)
             print_report(*_evaluate_test_set(test, protocol, first, out, flip, max_frames, threads))
         elif several or dask is not None:
             if recorded or name is not None:
@@ -149,7 +144,12 @@ def _evaluate_one(
         raise typer.Exit(NOTHING_DONE)
 
 
-def _test_set(path: Path, split: Path, protocol: str) -> TestSet:
+def _test_set(path: Path, split: Path | None, protocol: str) -> TestSet:
+    if split is None:
+        raise BagError(
+            "--protocol: got several inputs or models, or no --split, expected one test set, one "
+            "model and the list of its pictures"
+        )
     if protocol not in PROTOCOLS:
         raise BagError(f"--protocol: got '{protocol}', expected one of {', '.join(PROTOCOLS)}")
     return open_test_set(path, split, f"{PROTOCOLS[protocol].name} test set")

@@ -43,7 +43,7 @@ def _camera(size_hw: tuple[int, int], batch: int = 1) -> torch.Tensor:
     return torch.tensor(k, dtype=torch.float64).expand(batch, 3, 3)
 
 
-def _close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
+def _assert_close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0.0, atol=tolerance)
 
 
@@ -51,20 +51,20 @@ def _close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
 
 
 def test_depth_and_poses_are_the_official_ones(official):
-    _close(geometry.disparity_to_depth(official["disp"]), official["depth"], 1e-6)
+    _assert_close(geometry.disparity_to_depth(official["disp"]), official["depth"], 1e-6)
     angle, shift = official["axisangle"][:, 0], official["translation"][:, 0]
-    _close(geometry.rotation_matrix(angle), official["R_only"][:, :3, :3], 5e-7)
-    _close(geometry.pose_matrix(angle, shift), official["T_fwd"], 5e-7)
-    _close(geometry.pose_matrix(angle, shift, invert=True), official["T_inv"], 5e-7)
+    _assert_close(geometry.rotation_matrix(angle), official["R_only"][:, :3, :3], 5e-7)
+    _assert_close(geometry.pose_matrix(angle, shift), official["T_fwd"], 5e-7)
+    _assert_close(geometry.pose_matrix(angle, shift, invert=True), official["T_inv"], 5e-7)
 
 
 def test_points_and_pixels_are_the_official_ones(official):
     points = geometry.backproject(official["depth"], official["K"])
-    _close(points.flatten(2), official["cam_points"][:, :3], 1e-6)
+    _assert_close(points.flatten(2), official["cam_points"][:, :3], 1e-6)
     pixels = geometry.project(points, official["K"], official["T_fwd"])
     grid = official["pix_coords"]
-    _close(pixels[:, 0], (grid[..., 0] / 2 + 0.5) * 63, 5e-5)
-    _close(pixels[:, 1], (grid[..., 1] / 2 + 0.5) * 47, 5e-5)
+    _assert_close(pixels[:, 0], (grid[..., 0] / 2 + 0.5) * 63, 5e-5)
+    _assert_close(pixels[:, 1], (grid[..., 1] / 2 + 0.5) * 47, 5e-5)
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
@@ -72,7 +72,7 @@ def test_warped_view_is_the_official_one(official, align_corners):
     view = geometry.synthesize_view(
         official["img_s+1"], official["depth"], official["K"], official["T_fwd"], align_corners
     )
-    _close(view, official[f"warped_s+1_ac_{str(align_corners).lower()}"], 1e-5)
+    _assert_close(view, official[f"warped_s+1_ac_{str(align_corners).lower()}"], 1e-5)
 
 
 def _official_steps(arrays: dict[str, torch.Tensor]) -> list[torch.Tensor]:
@@ -86,14 +86,14 @@ def test_forward_product_chains_as_the_official_code_does(official_poses):
     chained = geometry.chain_poses(_official_steps(official_poses), OFFSETS, quirk)
     assert list(chained) == [-2, -1, 1, 2]
     for row, (offset, first) in enumerate(chained.items()):
-        _close(first, official_poses[f"T_first_0_{offset:+d}"], 5e-7)
+        _assert_close(first, official_poses[f"T_first_0_{offset:+d}"], 5e-7)
         residual = geometry.pose_matrix(
             official_poses["pose2_axisangle"][row][:, 0, 0],
             official_poses["pose2_translation"][row][:, 0, 0],
             invert=offset < 0,
         )
         final = geometry.compose(first, residual)
-        _close(final, official_poses[f"T_final_0_{offset:+d}"], 5e-7)
+        _assert_close(final, official_poses[f"T_final_0_{offset:+d}"], 5e-7)
 
 
 # Laws.
@@ -103,7 +103,7 @@ def test_forward_product_chains_as_the_official_code_does(official_poses):
 @given(angle=angles, shift=shifts)
 def test_inverse_undoes_a_pose(angle, shift):
     product = geometry.compose(_pose(angle, shift), _pose(angle, shift, invert=True))
-    _close(product[0], torch.eye(4, dtype=torch.float64), 1e-12)
+    _assert_close(product[0], torch.eye(4, dtype=torch.float64), 1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -112,7 +112,7 @@ def test_rotation_is_the_matrix_exponential(angle):
     x, y, z = angle
     cross = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
     rotation = geometry.rotation_matrix(torch.tensor([angle], dtype=torch.float64))[0]
-    _close(rotation, torch.matrix_exp(cross), 1e-9)  # matrix_exp itself is out by 2e-11
+    _assert_close(rotation, torch.matrix_exp(cross), 1e-9)  # matrix_exp itself is out by 2e-11
 
 
 @settings(max_examples=25, deadline=None)
@@ -128,7 +128,7 @@ def test_chained_poses_walk_a_point_through_every_frame(poses, offsets):
         point = step[0] @ point
         seen[offset] = point
     for offset, pose in geometry.chain_poses(steps, offsets).items():
-        _close(pose[0] @ seen[0], seen[offset], 1e-9)
+        _assert_close(pose[0] @ seen[0], seen[offset], 1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -145,7 +145,7 @@ def test_points_project_back_to_their_pixels(height, width, batch, scale):
     still = torch.eye(4, dtype=torch.float64).expand(batch, 4, 4)
     pixels = geometry.project(points, camera, still)
     grid = geometry.pixel_grid(size_hw, depth).expand_as(pixels)
-    _close(pixels, grid, 1e-3 / scale)  # z + 1e-7 moves the near points most
+    _assert_close(pixels, grid, 1e-3 / scale)  # z + 1e-7 moves the near points most
 
 
 def test_still_camera_sees_its_own_picture():
@@ -153,7 +153,7 @@ def test_still_camera_sees_its_own_picture():
     depth = 1 + torch.rand(2, 1, 12, 20, dtype=torch.float64)
     still = torch.eye(4, dtype=torch.float64).expand(2, 4, 4)
     view = geometry.synthesize_view(picture, depth, _camera((12, 20), 2), still)
-    _close(view, picture, 1e-5)
+    _assert_close(view, picture, 1e-5)
     # The official sampling does not give the picture back.
     shifted = geometry.synthesize_view(picture, depth, _camera((12, 20), 2), still, False)
     assert (shifted - picture).abs().max() > 0.05
@@ -167,8 +167,9 @@ def test_sideways_motion_shifts_a_wall_by_focal_times_motion_over_depth():
     # The source camera stands left of the target, so that the wall moves right in it by 3 pixels.
     motion_m = 3 * 2.0 / camera[0, 0, 0].item()
     view = geometry.synthesize_view(picture, depth, camera, _pose((0, 0, 0), (motion_m, 0, 0)))
-    _close(view[..., :-3], picture[..., 3:], 1e-5)
-    _close(view[..., -3:], picture[..., -1:].expand(1, 3, 8, 3), 1e-5)  # the border is repeated
+    _assert_close(view[..., :-3], picture[..., 3:], 1e-5)
+    # The border is repeated.
+    _assert_close(view[..., -3:], picture[..., -1:].expand(1, 3, 8, 3), 1e-5)
 
 
 def test_points_behind_the_camera_are_out_of_view_and_carry_no_gradient():
@@ -197,7 +198,7 @@ def test_only_points_in_front_land_in_the_picture_and_no_gradient_is_lost_to_inf
     pixels = geometry.project(points, camera, still)
     pixels.sum().backward()
     assert (pixels[..., :3] == geometry.BEHIND_PX).all()
-    _close(pixels[0, :, 0, 3], camera[0, :2, 2], 1e-5)
+    _assert_close(pixels[0, :, 0, 3], camera[0, :2, 2], 1e-5)
     assert torch.isfinite(points.grad).all()
 
 
@@ -242,7 +243,7 @@ def test_rotation_has_its_gradient_at_no_rotation():
         lambda a: geometry.rotation_matrix(a[None])[0, :, 0], torch.zeros(3, dtype=torch.float64)
     )
     expected = torch.tensor([[0, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
-    _close(jacobian, expected, 1e-12)
+    _assert_close(jacobian, expected, 1e-12)
 
 
 def test_autocast_does_not_move_a_pixel():
@@ -262,7 +263,7 @@ def test_autocast_does_not_move_a_pixel():
 def test_cuda_agrees_with_the_cpu(official):
     names = ("img_s+1", "depth", "K", "T_fwd")
     ours = geometry.synthesize_view(*(official[name].cuda() for name in names))
-    _close(ours.cpu(), official["warped_s+1_ac_true"], 2e-5)
+    _assert_close(ours.cpu(), official["warped_s+1_ac_true"], 2e-5)
 
 
 @pytest.mark.parametrize(

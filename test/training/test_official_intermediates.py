@@ -43,7 +43,7 @@ def pictures(shared_dir: Path) -> Arrays:
     return _arrays(shared_dir / "oracle" / "03_gradient_mask.npz")
 
 
-def _close(ours: Tensor | np.ndarray, theirs: np.ndarray, tolerance: float) -> None:
+def _assert_close(ours: Tensor | np.ndarray, theirs: np.ndarray, tolerance: float) -> None:
     np.testing.assert_allclose(np.asarray(ours), theirs, rtol=0, atol=tolerance)
 
 
@@ -54,7 +54,7 @@ def _points(step: Arrays) -> Tensor:
 
 def test_the_inverse_of_a_pose_is_the_official_one(elementary):
     inverse = geometry.invert_pose(torch.from_numpy(elementary["T_fwd"]))
-    _close(inverse, elementary["inv_SE3_of_T_fwd"], 1e-6)
+    _assert_close(inverse, elementary["inv_SE3_of_T_fwd"], 1e-6)
 
 
 def test_the_motions_between_neighbours_and_their_product_are_the_official_ones(step):
@@ -64,13 +64,13 @@ def test_the_motions_between_neighbours_and_their_product_are_the_official_ones(
     )
     motions = [geometry.pose_matrix(a, t) for a, t in zip(angles, shifts, strict=True)]
     for pair, name in ((0, "m2_m1"), (1, "m1_0"), (3, "1_2")):
-        _close(motions[pair], step[f"T_chain_{name}"], 1e-6)
-    _close(geometry.compose(motions[0], motions[1]), step["T_chain_m2_0"], 1e-6)
+        _assert_close(motions[pair], step[f"T_chain_{name}"], 1e-6)
+    _assert_close(geometry.compose(motions[0], motions[1]), step["T_chain_m2_0"], 1e-6)
 
 
 def test_mask_and_weighted_errors_are_the_official_ones(step):
     mask = gradient_aware_mask(torch.from_numpy(step["magnitude"]))
-    _close(mask, step["B2_GAM_mask"], 1e-9)
+    _assert_close(mask, step["B2_GAM_mask"], 1e-9)
     minimum = torch.from_numpy(step["combined_min"])[:, None].double()
     official = step["B2_GAM_weighted"]  # of each picture's mask and each picture's error
     term = weighted_photometric(minimum, mask, batch_broadcasting=True)
@@ -96,7 +96,7 @@ def test_planes_are_solved_for_with_the_official_inverse(elementary):
         planarity._solve_symmetric(matrices, axis.expand(len(matrices), 3))
         for axis in torch.eye(3, dtype=torch.float64)
     ]
-    _close(torch.stack(columns, 2), elementary["mat3_inv"], 2e-6)
+    _assert_close(torch.stack(columns, 2), elementary["mat3_inv"], 2e-6)
 
 
 def test_segmentation_gets_the_official_costs_and_its_labels_land_where_they_did(step, monkeypatch):
@@ -109,7 +109,7 @@ def test_segmentation_gets_the_official_costs_and_its_labels_land_where_they_did
     monkeypatch.setattr(planarity, "segment_batch", segment)
     points = _points(step)
     normals = planarity.surface_normals(points, shifted=True)
-    _close(normals, step["pred_norm"], 1e-5)
+    _assert_close(normals, step["pred_norm"], 1e-5)
     aligned = planarity.align_normals(normals, torch.from_numpy(step["vps"]), epoch=0)
     assert np.array_equal(aligned.mask, step["mmap_mask"].astype(bool))
     offset, sizes = planarity.plane_offset(points, aligned.aligned), PixelSizes()
@@ -121,8 +121,8 @@ def test_segmentation_gets_the_official_costs_and_its_labels_land_where_they_did
         scale=sizes.segment_scale,
         min_size=sizes.segment_min_area,
     )
-    _close(asked["down"], step["felz_cost_down"], 1e-6)
-    _close(asked["right"], step["felz_cost_right"], 1e-6)
+    _assert_close(asked["down"], step["felz_cost_down"], 1e-6)
+    _assert_close(asked["right"], step["felz_cost_right"], 1e-6)
     assert asked["scalars"] == tuple(step["felz_scalar_args"][-2:])
     assert np.array_equal(segments, step["segment_padded"])
 
@@ -158,15 +158,15 @@ def test_published_cameras_are_ours_but_for_half_pixels(pictures):
     size_hw, shrunk = (288, 384), training.resized((288, 384))
     half = (np.array([384 / 608, 288 / 448]) - 1) / 2
     published = pictures["K_384x288"][:3, :3]
-    _close(shrunk.matrix()[:2, 2], published[:2, 2] + half, 1e-4)
+    _assert_close(shrunk.matrix()[:2, 2], published[:2, 2] + half, 1e-4)
     # Mirrored, theirs maps u to W - u, ours to W - 1 - u.
     flipped = pictures["K_384x288_flip"][:3, :3]
     assert shrunk.matrix(True)[0, 2] == pytest.approx(flipped[0, 2] - 1 - half[0], abs=1e-4)
     assert shrunk.matrix(True)[1, 2] == pytest.approx(flipped[1, 2] + half[1], abs=1e-4)
     product = pictures["inv_K_384x288"][:3, :3] @ published
-    _close(product, np.eye(3), 1e-5)
+    _assert_close(product, np.eye(3), 1e-5)
     assert published[0, 0] == pytest.approx(pictures["K_train_normalised"][0, 0] * size_hw[1])
     x, y, width, height = nyuv2.RULES.crop_xywh
     test = FrameGeometry.cropped(nyuv2.CAMERA, (x, y, width, height)).matrix()
     scaled = np.diag([1 / width, 1 / height, 1]) @ test
-    _close(scaled, pictures["K_test_normalised"][:3, :3], 1e-6)
+    _assert_close(scaled, pictures["K_test_normalised"][:3, :3], 1e-6)

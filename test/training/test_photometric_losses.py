@@ -44,7 +44,7 @@ def _pictures(seed: int, batch: int, height: int, width: int) -> tuple[torch.Ten
     return first, second
 
 
-def _close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
+def _assert_close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0.0, atol=tolerance)
 
 
@@ -53,13 +53,13 @@ def _close(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> None:
 
 def test_dissimilarity_and_error_are_the_official_ones(views):
     source, target = views["img_s+1"], views["img_t"]
-    _close(losses.ssim_dissimilarity(source, target), views["ssim_t_s+1"], 5e-7)
-    _close(losses.photometric_error(source, target), views["photo_t_s+1"], 5e-7)
+    _assert_close(losses.ssim_dissimilarity(source, target), views["ssim_t_s+1"], 5e-7)
+    _assert_close(losses.photometric_error(source, target), views["photo_t_s+1"], 5e-7)
 
 
 def test_smoothness_is_the_official_one(views):
     smooth = losses.edge_aware_smoothness(views["disp"], views["img_t"])
-    _close(smooth, views["smooth_loss"], 5e-7)
+    _assert_close(smooth, views["smooth_loss"], 5e-7)
 
 
 def test_minimum_over_both_sets_is_the_official_one(terms):

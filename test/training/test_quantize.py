@@ -113,6 +113,15 @@ def test_stored_weights_unpack_to_what_the_file_computes_with(exported, tmp_path
     assert len(unpacked.graph.node) == len(onnx.load(str(plain)).graph.node)
 
 
+def test_what_is_read_back_from_a_float_file_answers_as_the_file(exported):
+    engine = OnnxEngine(exported[1], EngineConfig(warmup_runs=0))
+    picture = _pictures(1)[0].rgb
+    image = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        seen = load_network(exported[1]).eval()(image)
+    np.testing.assert_allclose(engine.run(picture[None]).depth, seen.depth[0, 0], rtol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["float", "int8"])
 def test_a_training_goes_on_from_either_file(exported, small, kind):
     network, path = exported

@@ -185,25 +185,24 @@ def _health(block: Report | None) -> Iterator[Entry]:
     if block is None:
         return
     yield from _plain("health", block, ("healthy_share", "agreement"), _NONE)
-    for name, value in block["drift"].items():
-        yield from _entry(f"health.drift.{name}", "drift", value, _NONE, block["frames"], None)
+    yield from _each("health.drift", block["drift"], block["frames"], {})
 
 
 def _labels(block: Report | None) -> Iterator[Entry]:
     if block is None:
         return
     yield from _plain("segmentation", block, ("miou", "pixel_accuracy", "ece"), _NONE)
-    for name, value in block["iou"].items():
-        yield from _entry(
-            f"segmentation.iou.{name}", "iou", value, _NONE, block["frames"],
-            block["iou_intervals"].get(name),
-        )  # fmt: skip
+    yield from _each("segmentation.iou", block["iou"], block["frames"], block["iou_intervals"])
 
 
 def _latency(block: Report) -> Iterator[Entry]:
     yield from _plain("latency_ms", block, ("p50", "p99", "mean"), _NONE)
-    for stage, value in block["stages_p50"].items():
-        yield from _entry(
-            f"latency_ms.stages_p50.{stage}", "stages_p50", value, _NONE, block["frames"],
-            block["stage_intervals"].get(stage),
-        )  # fmt: skip
+    stages, intervals = block["stages_p50"], block["stage_intervals"]
+    yield from _each("latency_ms.stages_p50", stages, block["frames"], intervals)
+
+
+def _each(path: str, values: Report, frames: int, intervals: Report) -> Iterator[Entry]:
+    """Yield figures of one kind, which is the path's last part, by what they are of."""
+    kind = path.rpartition(".")[2]
+    for name, value in values.items():
+        yield from _entry(f"{path}.{name}", kind, value, _NONE, frames, intervals.get(name))
