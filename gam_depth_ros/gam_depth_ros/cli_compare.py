@@ -41,7 +41,7 @@ from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
 from gam_depth_ros.evaluation.gate import Gate, judge, load_gate
 from gam_depth_ros.evaluation.report import write_report
 from gam_depth_ros.model_list import MODEL_SUFFIX
-from gam_depth_ros.model_names import is_name
+from gam_depth_ros.model_names import is_name, listed_name
 
 GATE_REFUSES = 1
 """Exit status when B loses more than the gate allows."""
@@ -95,9 +95,11 @@ def _pairs(
     threads: int,
 ) -> list[tuple[Report, Report]]:
     """Read both results, or make them from two models."""
+    asked = (a, b)
     a, b = (
-        path if path.exists() or not is_name(path) else local_model(path) or path for path in (a, b)
+        path if path.exists() or not is_name(path) else local_model(path) or path for path in asked
     )
+    names = [listed_name(*pair) for pair in zip(asked, (a, b), strict=True)]
     models = [path.suffix == MODEL_SUFFIX for path in (a, b)]
     if not any(models):
         if recordings:
@@ -117,23 +119,33 @@ def _pairs(
             "models"
         )
     sides = [
-        _evaluated(path, recordings, None if out is None else out / side, max_frames, threads)
-        for side, path in (("a", a), ("b", b))
+        _evaluated(path, name, recordings, out and out / side, max_frames, threads)
+        for side, path, name in zip("ab", (a, b), names, strict=True)
     ]
     return list(zip(*sides, strict=True))
 
 
 def _evaluated(
-    model: Path, recordings: list[Path], out: Path | None, max_frames: int | None, threads: int
+    model: Path,
+    listed: str,
+    recordings: list[Path],
+    out: Path | None,
+    max_frames: int | None,
+    threads: int,
 ) -> list[Report]:
-    """Evaluate a model on every recording; the reports are kept where ``out`` says."""
+    """Evaluate a model on every recording; the reports are kept where ``out`` says.
+
+    A model that was asked for by its listed name bears it in the reports.
+    """
     pipeline = load_pipeline(model, pipeline_config(threads))
+    name = listed or pipeline.engine.spec.name
     reports = []
     for path in recordings:
         source = open_recording(path, pairing_slop_s=pipeline.config.pairing_slop_s)
-        what = f"{escape(model.name)} on {escape(path.name)}"
+        what = f"{escape(listed or model.name)} on {escape(path.name)}"
         with progress(what, expected_frames(source, max_frames)) as advance:
             result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
+        result.report["model"]["name"] = name
         if out is not None:
             write_report(result, out / path.resolve().stem)
         reports.append(result.report)

@@ -46,6 +46,7 @@ from gam_depth_ros.evaluation.runners import Finished, run_here, run_in_processe
 from gam_depth_ros.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
 from gam_depth_ros.evaluation.summary import summarise_batch, summary_headline, write_summary
 from gam_depth_ros.evaluation.verdict import headline
+from gam_depth_ros.model_names import listed_name
 
 
 def evaluate(
@@ -96,8 +97,9 @@ def evaluate(
     """
     topics = topics_of(image_topic, info_topic, depth_topic)
     with one_line_errors():
-        named = [local_model(entry) for entry in model or [None]]
-        models = [path for path in named if path is not None]
+        found = [(entry, local_model(entry)) for entry in model or [None]]
+        models = [path for _, path in found if path is not None]
+        names = [listed_name(entry, path) for entry, path in found if path is not None]
         first = models[0] if models else None
         several = len(recordings) > 1 or len(models) > 1
         if protocol is not None:
@@ -109,17 +111,20 @@ def evaluate(
                     "evaluate: got --recorded or --name with several evaluations, expected one "
                     "recording; evaluate one by one"
                 )
-            wanted = make_jobs(recordings, models, _config(threads, jobs), topics, max_frames)
+            settings = _config(threads, jobs)
+            wanted = make_jobs(recordings, models, settings, topics, max_frames, names)
             _evaluate_many(wanted, out, jobs, dask, again)
         else:
             config = pipeline_config(threads)
             source = open_recording(recordings[0], topics, config.pairing_slop_s)
-            _evaluate_one(source, first, config, out, recorded, name, max_frames)
+            called = names[0] if names else ""
+            _evaluate_one(source, first, called, config, out, recorded, name, max_frames)
 
 
 def _evaluate_one(
     source: Recording,
     model: Path | None,
+    listed: str,
     config: PipelineConfig,
     out: Path,
     recorded: bool,
@@ -137,6 +142,8 @@ def _evaluate_one(
             result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
     report = result.report
     report["recording"]["name"] = name or report["recording"]["name"]
+    if not recorded:  # there the bag tells which model it was
+        report["model"]["name"] = listed or report["model"]["name"]
     paths = write_report(result, out)
     print_remarks(report["notes"], [entry["reason"] for entry in report["failures"]])
     print_report(report, paths)

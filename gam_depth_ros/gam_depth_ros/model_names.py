@@ -53,6 +53,20 @@ def find_model(model: str | Path | None) -> Path | None:
     )
 
 
+def listed_name(model: str | Path | None, found: Path | None) -> str:
+    """Return the listed name that led to a model; empty where a path or the default did.
+
+    What was fetched lies under its SHA-256, which tells a reader nothing.
+
+    Args:
+        model: As :func:`find_model` takes it.
+        found: What that returned.
+    """
+    by_default = not model or str(model) == "."
+    asked = os.environ.get(MODEL_ENVIRONMENT_VARIABLE, "") if by_default else str(model)
+    return asked if found is not None and is_name(asked) and found != Path(asked) else ""
+
+
 def is_name(model: str | Path) -> bool:
     """Return whether it is written as a name: no folder, and not the ending of a file."""
     text = str(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,3 +159,42 @@ def test_the_option_is_added_to_what_the_environment_lists(listed, tmp_path):
     text = run("--models", listed, "models")[1]
     assert row(text, "other")[-1] == "refused"
     assert row(text, "mine")[-1] == "fetched"
+
+
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of single evaluations cost a second each, and are another test's claim."""
+    for module in ("jobs", "report"):
+        monkeypatch.setattr(f"gam_depth_ros.evaluation.{module}.render", lambda result: "page")
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_fetched_model_goes_by_its_listed_name_in_tables_and_reports(
+    listed, server, sequence, model, tmp_path
+):
+    digits = sha256(server.body)
+    out, arguments = tmp_path / "out", (sequence, "--model", "mine", "--max-frames", 3)
+    code, text = run("--models", listed, "evaluate", *arguments, "--model", model, "--out", out)
+    assert code == 0, text
+    assert digits not in text
+    assert digits not in (out / "summary.html").read_text()
+    assert called(out / "mine" / sequence.name) == "mine"
+    code, text = run("evaluate", *arguments, "--out", tmp_path / "one")
+    assert code == 0, text
+    assert called(tmp_path / "one") == "mine"
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_comparison_calls_a_fetched_model_by_its_listed_name(listed, sequence, model, tmp_path):
+    code, text = run(
+        "--models", listed, "compare", "mine", model, sequence, "--out", tmp_path, "--max-frames", 5
+    )
+    assert code == 0, text
+    assert called(tmp_path / "a" / sequence.name) == "mine"
+    page = (tmp_path / "compare.html").read_text()
+    assert "A <b>mine</b>" in page
+    assert "B <b>tiny</b>" in page
+
+
+def called(folder: Path) -> str:
+    return json.loads((folder / "report.json").read_text())["model"]["name"]

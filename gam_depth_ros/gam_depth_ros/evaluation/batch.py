@@ -52,18 +52,31 @@ def make_jobs(
     config: PipelineConfig,
     topics: Topics,
     max_frames: int | None,
+    listed: Sequence[str] = (),
 ) -> list[Job]:
     """Return one job for each recording and model, model by model.
+
+    Args:
+        recordings: Their paths.
+        models: Their files; none for the shipped one.
+        config: The pipeline's settings.
+        topics: Topics that were named.
+        max_frames: Stop after so many images of each.
+        listed: For each model the name under which it is listed, empty for a path.
 
     Raises:
         BagError: two recordings or two models of one name, whose results would share a folder.
     """
     names = [path.resolve().stem for path in recordings]
     _check_once("recordings", names)
-    _check_once("models", [path.stem for path in models])
+    asked: list[tuple[Path | None, str]] = [(None, "")]
+    if models:  # absolute paths: workers may run in another directory
+        called = listed or [""] * len(models)
+        asked = [(path.resolve(), name) for path, name in zip(models, called, strict=True)]
+        _check_once("models", [_folder(path, name) for path, name in asked])
     return [
-        Job(path.resolve(), model, name, config, topics, max_frames)
-        for model in (_absolute(models) or [None])
+        Job(path.resolve(), model, name, config, topics, max_frames, called)
+        for model, called in asked
         for path, name in zip(recordings, names, strict=True)
     ]
 
@@ -114,7 +127,7 @@ def run_batch(
 
 def model_name(job: Job) -> str:
     """Return the folder name of a job's model."""
-    return SHIPPED if job.model is None else job.model.stem
+    return _folder(job.model, job.listed)
 
 
 def folder_of(out: Path, job: Job) -> Path:
@@ -142,9 +155,8 @@ def store_result(folder: Path, key: str, result: JobResult) -> None:
     new.rename(folder)
 
 
-def _absolute(models: Sequence[Path]) -> list[Path | None]:
-    # Workers may run in another directory.
-    return [path.resolve() for path in models]
+def _folder(model: Path | None, listed: str) -> str:
+    return listed or (SHIPPED if model is None else model.stem)
 
 
 def _check_once(what: str, names: Sequence[str]) -> None:

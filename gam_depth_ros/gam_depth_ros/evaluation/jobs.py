@@ -36,6 +36,7 @@ class Job:
         recording: The recording.
         model: The ONNX file; None for the shipped one.
         name: What the report calls the recording.
+        listed: The name under which the model is listed; empty where it was given by its path.
         config: The pipeline's settings.
         topics: Topics that were named.
         max_frames: Stop after so many images.
@@ -47,6 +48,7 @@ class Job:
     config: PipelineConfig = field(default_factory=PipelineConfig)
     topics: Topics = field(default_factory=Topics)
     max_frames: int | None = None
+    listed: str = ""
 
     @property
     def model_path(self) -> Path:
@@ -76,6 +78,7 @@ def run_job(job: Job, on_frame: Callable[[], None] = lambda: None) -> JobResult:
         source = open_recording(job.recording, job.topics, job.config.pairing_slop_s)
         result = evaluate(source, pipeline, max_frames=job.max_frames, on_frame=on_frame)
         result.report["recording"]["name"] = job.name
+        result.report["model"]["name"] = job.listed or result.report["model"]["name"]
         return JobResult(json_text(result.report), render(result))
     except (BagError, CameraError, EngineError, ModelContractError, OSError) as error:
         return JobResult(error=str(error))
@@ -99,6 +102,7 @@ def job_key(job: Job) -> str:
         "topics": repr(job.topics),
         "max_frames": job.max_frames,
         "name": job.name,
+        "listed": job.listed,
         "version": __version__,
         "source": source_hash(),
     }
