@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gam_depth_ros.core.frame import FrameQuality
-from gam_depth_ros.machine import cpu_temperature_c, resident_mb
+from gam_depth_ros.machine import ZONES, cpu_temperature_c, resident_mb
 from gam_depth_ros.snapshot import NO_SCALE, Faults, Interval, ModelFacts, Snapshot
 from gam_depth_ros.stopwatch import LATENCY, WAIT
 
@@ -39,6 +39,7 @@ class Health:
         self._clock = clock
         self._lock = threading.Lock()
         self.model = ModelFacts()
+        self.thermal_zones = ZONES
         # One line each, empty while all is well; whoever finds a fault writes it here.
         self.problem = self.transport_warning = self.namesake = ""
         self.qos_faults: tuple[str, ...] = ()
@@ -153,7 +154,7 @@ class Health:
     def snapshot(self) -> Snapshot:
         """Sum up; drops, failures and notes are told in the first report after they happened."""
         # Before the lock: some thermal zones take their time, and every image waits for the lock.
-        rss_mb, temperature_c = resident_mb(), cpu_temperature_c()
+        rss_mb, temperature_c = resident_mb(), cpu_temperature_c(self.thermal_zones)
         with self._lock:
             interval, faults = self._end_interval(), self._faults()
             notes = tuple(self._notes)

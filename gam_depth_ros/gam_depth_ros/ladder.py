@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gam_depth_ros.core.setting import setting, validate
+from gam_depth_ros.machine import ZONES
 
 CLOUD_OFF, HALF_RATE, QUARTER_RATE = "cloud_off", "half_rate", "quarter_rate"
 SMALLER_INPUT = "smaller_input"
@@ -59,6 +60,13 @@ class LadderConfig:
         "CPU temperature above which the machine is too hot, degrees Celsius; 0: not watched.",
         minimum=0.0,
         maximum=150.0,
+        live=True,
+    )
+    thermal_zones: str = setting(
+        str(ZONES),
+        "Directory with the thermal zones (thermal_zone*/type, and temp in thousandths of a degree "
+        "Celsius): the kernel's, or one where the robot's own monitor writes what the kernel does "
+        "not tell, or not inside a container.",
         live=True,
     )
     down_s: float = setting(

@@ -12,7 +12,7 @@ PROCESSORS = ("cpu", "x86_pkg", "soc", "tj", "core", "package", "acpitz")
 PLAUSIBLE_C = (-40.0, 150.0)
 
 
-def cpu_temperature_c(zones: Path = ZONES) -> float:
+def cpu_temperature_c(zones: Path) -> float:
     """Return the hottest processor zone in degrees Celsius; NaN where none can be read.
 
     Args:

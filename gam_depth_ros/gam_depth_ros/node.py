@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -73,6 +74,7 @@ class GamDepthNode(LifecycleNode):
         self._reload: ReloadService | None = None
         # After the attributes: a refusal here ends in destroy_node.
         self._config = parameters.declare(self)
+        self._health.thermal_zones = Path(self._config.ladder.thermal_zones)
         self.add_on_set_parameters_callback(self._on_parameters)
         if messages.ResetScale is not None:
             self.create_service(messages.ResetScale, topics.RESET_SCALE.name, self._on_reset_scale)
@@ -192,6 +194,7 @@ class GamDepthNode(LifecycleNode):
             )
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        self._health.thermal_zones = Path(self._config.ladder.thermal_zones)
         if self._perceiver is not None:
             self._perceiver.configure(self._config)
         return SetParametersResult(successful=True)

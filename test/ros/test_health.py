@@ -150,7 +150,7 @@ def test_a_known_scale_is_recorded_with_its_numbers(health):
 def test_no_frame_waits_for_a_slow_thermal_zone(monkeypatch):
     health, waited = Health(), []
 
-    def slow_zone():
+    def slow_zone(_zones):
         counts = threading.Thread(target=health.frame_in, args=(True,), daemon=True)
         counts.start()
         counts.join(5.0)

@@ -79,6 +79,49 @@ def test_too_slow_it_gives_up_the_cloud_then_half_the_rate_and_takes_both_back(
     assert node.lines("nothing is given up now")
 
 
+def set_temperature(zones, degrees_c):
+    """Write what the kernel would; in one step, so that it is never read half."""
+    zone = zones / "thermal_zone0"
+    zone.mkdir(parents=True, exist_ok=True)
+    (zone / "type").write_text("cpu-thermal\n")
+    (zone / "new").write_text(f"{degrees_c * 1000:.0f}\n")
+    (zone / "new").replace(zone / "temp")
+
+
+def test_too_hot_it_gives_up_half_the_rate_until_it_is_five_degrees_cooler(graph, start, tmp_path):
+    zones = tmp_path / "zones"
+    set_temperature(zones, 60)
+    hot = {"ladder.rungs": "[half_rate]", "ladder.max_drop_share": 1.0}
+    node = start(parameters={**FIXED, **LADDER, **hot, "ladder.thermal_zones": str(zones)})
+    graph.listen(Image, DEPTH)
+    graph.wait_for_publisher(DEPTH)
+    temperature = "CPU temperature (°C)"
+    said = graph.diagnostics_after(lambda v: v[temperature] == "60", "the temperature")
+    assert (said["given up"], said["level"]) == ("nothing", "0")
+
+    set_temperature(zones, 95.25)
+    said = graph.diagnostics_after(lambda v: v["given up"] == "half_rate", "the rung")
+    assert said["level"] == "1"
+    assert "degraded: every second image (CPU at 95 of 90 °C)" in said["message"]
+    for index in range(4):
+        graph.send("/image", image_message(grey(102), (1 + index) * SECOND_NS))
+        graph.spin(0.2)
+    graph.diagnostics_after(lambda v: v["frames in"] == "4", "four images")
+    said = graph.diagnostics_after(lambda v: v["frames dropped: ladder"] != "0", "those left out")
+    assert said["frames dropped: ladder"] == "2"
+
+    set_temperature(zones, 87)  # below its limit, and too near to it
+    graph.diagnostics_after(lambda v: v[temperature] == "87", "a degree of cooling")
+    graph.spin(2.5)
+    assert not node.lines("nothing is given up now")
+    set_temperature(zones, 80)
+    graph.diagnostics_after(lambda v: v["given up"] == "nothing", "nothing given up")
+    assert len(node.lines("degraded: every second image")) == 1
+
+    assert set_parameter(graph, "ladder.thermal_zones", str(tmp_path / "none")).successful
+    graph.diagnostics_after(lambda v: v[temperature] == "unknown", "another directory")
+
+
 def test_a_rung_that_the_model_does_not_have_is_said(graph, start):
     parameters = {**FIXED, **LADDER, "ladder.rungs": "[smaller_input]"}
     node = start(parameters=parameters)
