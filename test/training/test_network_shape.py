@@ -10,7 +10,7 @@ import torch
 from gam_depth_training.edge_encoder import EDGE_BLOCKS, EdgeEncoder, RepBlock
 from gam_depth_training.export import fuse_batch_norm
 from gam_depth_training.network_shape import NetworkShape
-from gam_depth_training.networks import SHAPE_KEY, JointNetwork
+from gam_depth_training.networks import SHAPE_KEY, JointNetwork, binomial
 
 THIN = NetworkShape(semantic_channels=(8, 16, 24, 32), padding="zeros", activation="relu")
 EDGE = NetworkShape("edge", (8, 8, 16, 16, 32), (8, 8, 16, 16), (8, 8, 16, 16), "zeros", "relu")
@@ -158,3 +158,29 @@ def test_a_shape_reads_back_from_json_and_another_releases_is_refused():
     assert NetworkShape.from_json(EDGE.to_json()) == EDGE
     with pytest.raises(ValueError, match="train again, or install the release"):
         NetworkShape.from_json('{"wings": 2}')
+
+
+def test_the_finest_weave_vanishes_and_a_slope_stays():
+    rows, columns = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
+    slope = (0.5 * rows + columns)[None, None]
+    weave = ((-1.0) ** rows + (-1.0) ** columns)[None, None]
+    smooth = binomial(slope + weave)
+    assert torch.allclose(smooth[..., 1:-1, 1:-1], slope[..., 1:-1, 1:-1], atol=1e-5)
+
+
+def test_the_binomial_kernel_is_the_one_of_the_definition_with_repeated_borders():
+    image = torch.randn(2, 1, 5, 7)
+    line = torch.tensor([1.0, 2.0, 1.0])
+    kernel = (line[:, None] * line / 16)[None, None]
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    expected = torch.nn.functional.conv2d(padded, kernel)
+    assert torch.allclose(binomial(image), expected, atol=1e-6)
+
+
+def test_a_network_that_shuffles_sub_pixels_leaves_no_finest_weave():
+    network = JointNetwork(5, shape=EDGE).eval()
+    with torch.no_grad():
+        network.disparity_head.conv.bias.copy_(torch.tensor([0.0, 1.0, 1.0, 0.0]))
+        network.disparity_head.conv.weight.zero_()
+        disparity = network(torch.rand(1, 3, 64, 96)).disparity
+    assert disparity[..., 1:-1, 1:-1].std() < 1e-6

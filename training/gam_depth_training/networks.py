@@ -193,6 +193,7 @@ class JointNetwork(nn.Module):
         disparity = torch.sigmoid(raw)
         if self.shape.depth_stride > 1:
             disparity = functional.pixel_shuffle(disparity, self.shape.depth_stride)
+            disparity = binomial(disparity)
         logits = self.semantic_head(semantic)
         if self.shape.score_stride < self.shape.semantic_stride:
             logits = functional.interpolate(
@@ -239,6 +240,17 @@ def repeated(values: Tensor, factor: int) -> Tensor:
     if factor == 1:
         return values
     return functional.interpolate(values, scale_factor=float(factor), mode="nearest")
+
+
+def binomial(image: Tensor) -> Tensor:
+    """Smooth B×1×H×W by the binomial kernel (1 2 1)ᵀ(1 2 1) / 16, borders repeated.
+
+    A shuffle of sub-pixels leaves a weave, as each sub-pixel has kernels of its own (Odena et al.,
+    Deconvolution and Checkerboard Artifacts, 2016). The kernel takes away its finest step wholly.
+    Twice a mean of 2×2 is that kernel, and has no weights that 8 bits would round.
+    """
+    wider = functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    return functional.avg_pool2d(functional.avg_pool2d(wider, 2, 1), 2, 1)
 
 
 def has_decoder_norm(state: Mapping[str, Tensor]) -> bool:
