@@ -11,13 +11,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from gam_depth_ros.core.frame import FrameQuality
-from gam_depth_ros.machine import ZONES, cpu_temperature_c, resident_mb
+from gam_depth_ros.machine import (
+    ZONES,
+    ProcessorTime,
+    cpu_temperature_c,
+    processor_time,
+    resident_mb,
+)
 from gam_depth_ros.snapshot import NO_SCALE, Faults, Interval, ModelFacts, Snapshot
-from gam_depth_ros.stopwatch import LATENCY, WAIT
+from gam_depth_ros.stopwatch import LATENCY, WAIT, spread
 
 WINDOW_FRAMES = 300
 RATE_WINDOW_S = 5.0
@@ -64,7 +69,7 @@ class Health:
             self._arrivals: dict[str, float] = {}
             self._gaps_s: dict[str, float] = {}
             self._active_since_s = self._clock()
-            self._begin_interval()
+            self._begin_interval(processor_time())
 
     @property
     def hung(self) -> str:
@@ -155,8 +160,9 @@ class Health:
         """Sum up; drops, failures and notes are told in the first report after they happened."""
         # Before the lock: some thermal zones take their time, and every image waits for the lock.
         rss_mb, temperature_c = resident_mb(), cpu_temperature_c(self.thermal_zones)
+        processor = processor_time()
         with self._lock:
-            interval, faults = self._end_interval(), self._faults()
+            interval, faults = self._end_interval(processor), self._faults()
             notes = tuple(self._notes)
             self._notes.clear()
             now_s, failed = self._clock(), interval.failed
@@ -165,7 +171,8 @@ class Health:
             warnings += [f"picture {self.quality.reason}"] if self.quality.reason else []
             # Dropping is how a slow machine keeps up, so it is told but is no warning.
             remark = f"{interval.dropped} frames dropped since the last report: newer ones arrived"
-            return Snapshot(
+            stages = {name: tuple(values) for name, values in self._stages.items()}
+            snapshot = Snapshot(
                 frames_in=self._in,
                 frames_published=self._published,
                 frames_failed=self._failed,
@@ -173,7 +180,7 @@ class Health:
                 dropped=dict(self._dropped),
                 rate_in_hz=self._rate(self._in_times),
                 rate_out_hz=self._rate(self._out_times),
-                stage_ms={name: _percentiles(values) for name, values in self._stages.items()},
+                stage_ms={},
                 input_age_s={name: now_s - at_s for name, at_s in self._arrivals.items()},
                 engines_replaced=self._replaced,
                 faults=faults,
@@ -192,6 +199,8 @@ class Health:
                 quality=self.quality,
                 model=self.model,
             )
+        # After the lock, for which every image waits too.
+        return replace(snapshot, stage_ms={name: spread(v)[:2] for name, v in stages.items()})
 
     def _faults(self) -> Faults:
         hung, self._untold_hang = self._hung or self._untold_hang, ""
@@ -208,13 +217,13 @@ class Health:
             silent="; ".join(self.silent_inputs),
         )
 
-    def _begin_interval(self) -> None:
-        self._began_s = self._clock()
+    def _begin_interval(self, processor: ProcessorTime) -> None:
+        self._began_s, self._processor = self._clock(), processor
         self._seen = (self._in, self._dropped[NEWER], self._dropped[RATE], self._failed)
         self._work: list[float] = []
         self._lately: dict[str, list[float]] = {}
 
-    def _end_interval(self) -> Interval:
+    def _end_interval(self, processor: ProcessorTime) -> Interval:
         arrived, newer, thinned, failed = self._seen
         interval = Interval(
             span_s=self._clock() - self._began_s,
@@ -223,16 +232,13 @@ class Health:
             failed=self._failed - failed,
             work_ms=tuple(self._work),
             stage_ms={name: tuple(values) for name, values in self._lately.items()},
+            processor=processor.since(self._processor),
         )
-        self._begin_interval()
+        self._begin_interval(processor)
         return interval
 
     def _rate(self, times: deque[float]) -> float:
-        recent = [at_s for at_s in times if self._clock() - at_s <= RATE_WINDOW_S]
+        now_s = self._clock()
+        recent = [at_s for at_s in times if now_s - at_s <= RATE_WINDOW_S]
         span_s = recent[-1] - recent[0] if recent else 0.0
         return (len(recent) - 1) / span_s if span_s > 0.0 else 0.0
-
-
-def _percentiles(values: deque[float]) -> tuple[float, float]:
-    p50, p99 = np.percentile(np.array(values), [50, 99])
-    return float(p50), float(p99)

@@ -245,6 +245,7 @@ def main(args: list[str] | None = None) -> int:
         rclpy.logging.get_logger("gam_depth").fatal(str(error))
         rclpy.try_shutdown()
         return 1
+    memory.spare_what_is_loaded()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

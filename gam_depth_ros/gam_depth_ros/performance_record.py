@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from gam_depth_ros.snapshot import LEVELS, Snapshot
+from gam_depth_ros.snapshot import LEVELS, Interval, Snapshot
+from gam_depth_ros.stopwatch import spread
 
 FORMAT = "gam_depth performance 1"
 
@@ -42,9 +41,11 @@ def record(snapshot: Snapshot, stamp_ns: int) -> dict[str, Any]:
         "dropped": dict(snapshot.dropped),
         "rate_hz": {"in": _number(snapshot.rate_in_hz), "out": _number(snapshot.rate_out_hz)},
         "stage_ms": {
-            name: _spread(values) for name, values in snapshot.interval.stage_ms.items()
+            name: [_number(value) for value in spread(values)]
+            for name, values in snapshot.interval.stage_ms.items()
         },
         "busy_share": _number(snapshot.interval.busy_share),
+        "processor": _processor(snapshot.interval),
         "input_age_s": {name: _number(age_s) for name, age_s in snapshot.input_age_s.items()},
         "scale": {
             "state": scale.state,
@@ -62,10 +63,17 @@ def record(snapshot: Snapshot, stamp_ns: int) -> dict[str, Any]:
     }
 
 
-def _spread(values: tuple[float, ...]) -> list[float | None]:
-    """Return median, 99th percentile and largest."""
-    p50, p99 = np.percentile(np.array(values), [50, 99])
-    return [_number(float(value)) for value in (p50, p99, max(values))]
+def _processor(interval: Interval) -> dict[str, Any]:
+    """Return how many processors the node kept busy, and what share of all the others had."""
+    spent = interval.processor
+    span_s = interval.span_s if interval.span_s > 0.0 else math.nan
+    all_s = spent.all_s if spent.all_s > 0.0 else math.nan
+    return {
+        "own": _number(spent.own_s / span_s),
+        "busy_share": _number(spent.busy_s / all_s),
+        "stolen_share": _number(spent.stolen_s / all_s),
+        "preempted": spent.preempted,
+    }
 
 
 def _number(value: float) -> float | None:

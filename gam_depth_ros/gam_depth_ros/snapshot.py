@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gam_depth_ros.core.engine import Engine
 from gam_depth_ros.core.frame import UNKNOWN, FrameQuality, ScaleState
+from gam_depth_ros.machine import ProcessorTime
 
 # As in diagnostic_msgs/DiagnosticStatus.
 OK, WARN, ERROR, STALE = 0, 1, 2, 3
@@ -51,6 +52,7 @@ class Interval:
         failed: Images that could not be read or processed.
         work_ms: What each published frame took in the worker, milliseconds.
         stage_ms: By stage, what each published frame took.
+        processor: Who had the processor.
     """
 
     span_s: float = 0.0
@@ -59,6 +61,7 @@ class Interval:
     failed: int = 0
     work_ms: tuple[float, ...] = ()
     stage_ms: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    processor: ProcessorTime = field(default_factory=ProcessorTime)
 
     @property
     def busy_share(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 # Not the worker's own time: before it begins, and from end to end.
 WAIT, LATENCY = "wait", "latency"
@@ -45,3 +45,20 @@ class Stopwatch:
         if 0.0 <= age_s <= OLDEST_LIVE_STAMP_S:
             return {LATENCY: age_s * 1e3}
         return {LATENCY: (self._clock() - self._started_ns) / 1e6}
+
+
+def spread(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return median, 99th percentile and largest of values, of which there must be one at least.
+
+    Percentiles lie on the line between two values, as numpy's do, which takes seven times as long for
+    a few hundred: once a second for every stage, and meanwhile no frame gets the interpreter.
+    """
+    ordered = sorted(values)
+    return _percentile(ordered, 0.5), _percentile(ordered, 0.99), ordered[-1]
+
+
+def _percentile(ordered: list[float], share: float) -> float:
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

@@ -11,8 +11,9 @@ import pytest
 
 from gam_depth_ros.core.frame import FrameQuality, ScaleState
 from gam_depth_ros.health import NEWER, OVERTAKEN, RATE, STOPPED, Health
+from gam_depth_ros.machine import ProcessorTime
 from gam_depth_ros.performance_record import record
-from gam_depth_ros.snapshot import ERROR, OK, STALE, WARN
+from gam_depth_ros.snapshot import ERROR, OK, STALE, WARN, Interval
 
 
 class Clock:
@@ -138,6 +139,22 @@ def test_a_record_is_json_and_what_is_unknown_is_null(health, clock):
     assert row["picture"] == ["dark"]
     assert row["frames"]["published"] == 2
     assert len(line) < 2000  # ten megabytes are more than an hour
+
+
+def test_a_record_tells_who_had_the_processor(health, monkeypatch, clock):
+    readings = iter(
+        [ProcessorTime(10.0, 50.0, 1.0, 100.0, 7), ProcessorTime(10.6, 51.0, 1.5, 102.0, 9)]
+    )
+    monkeypatch.setattr("gam_depth_ros.health.processor_time", lambda: next(readings))
+    health.restart()
+    clock.now_s += 1.2
+    row = record(health.snapshot(), 0)
+    assert row["processor"] == {
+        "own": 0.5, "busy_share": 0.5, "stolen_share": 0.25, "preempted": 2
+    }  # fmt: skip
+    readings = iter([ProcessorTime(10.6)])
+    unknown = record(replace(health.snapshot(), interval=Interval(span_s=1.0)), 0)["processor"]
+    assert unknown == {"own": 0.0, "busy_share": None, "stolen_share": None, "preempted": 0}
 
 
 def test_a_known_scale_is_recorded_with_its_numbers(health):

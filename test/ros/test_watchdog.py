@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gam_depth_ros.input_watch import Endpoint, mismatch, stale_line
-from gam_depth_ros.machine import cpu_temperature_c
+from gam_depth_ros.machine import cpu_temperature_c, processor_time
 from gam_depth_ros.watchdog import GIVE_UP, INTERRUPT, NONE, REPLACE, Watchdog, WatchdogConfig
 
 MS, S = 1_000_000, 1_000_000_000
-CONFIG = WatchdogConfig(
-    budget_ms=100.0, slow_frames=3, hang_s=5.0, grace_s=1.0, max_replacements=2
-)
+CONFIG = WatchdogConfig(budget_ms=100.0, slow_frames=3, hang_s=5.0, grace_s=1.0, max_replacements=2)
 
 
 def frame(watchdog: Watchdog, start_ns: int, took_ms: int, published: bool = True) -> None:
@@ -204,6 +203,33 @@ def test_the_temperature_is_that_of_the_hottest_processor_zone(tmp_path):
     zone(tmp_path, 3, "cpu-1", "999999")  # no temperature
     zone(tmp_path, 4, "cpu-2", "broken")
     assert cpu_temperature_c(tmp_path) == 64.25
+
+
+def test_processor_time_is_read_by_column_and_told_by_interval(tmp_path):
+    tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 20 30 400 50 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n")
+    before = processor_time(stat)
+    assert before.all_s == pytest.approx(621 * tick_s)
+    assert before.busy_s == pytest.approx(163 * tick_s)  # all but idle, waiting for disks, stolen
+    assert before.stolen_s == pytest.approx(8 * tick_s)
+    stat.write_text("cpu  150 20 30 440 50 6 7 18 0 0\n")
+    spent = processor_time(stat).since(before)
+    assert spent.all_s == pytest.approx(100 * tick_s)
+    assert spent.busy_s == pytest.approx(50 * tick_s)
+    assert spent.stolen_s == pytest.approx(10 * tick_s)
+    assert 0.0 <= spent.own_s < 5.0
+    assert spent.preempted >= 0
+
+
+@pytest.mark.parametrize("text", ["", "cpu 1 2 3\n", "cpu a b c d e f g h\n"])
+def test_what_the_kernel_does_not_tell_of_the_processor_is_unknown(tmp_path, text):
+    (tmp_path / "stat").write_text(text)
+    for stat in (tmp_path / "stat", tmp_path / "nowhere"):
+        seen = processor_time(stat)
+        assert seen.own_s > 0.0
+        assert math.isnan(seen.busy_s)
+        assert math.isnan(seen.all_s)
 
 
 def test_without_a_readable_zone_the_temperature_is_unknown(tmp_path):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gam_depth_ros.core.frame import FrameQuality
 from gam_depth_ros.diagnostics import transport_warning
 from gam_depth_ros.health import NEWER, STOPPED, Health
 from gam_depth_ros.log_bridge import Throttle
-from gam_depth_ros.stopwatch import Stopwatch
+from gam_depth_ros.stopwatch import Stopwatch, spread
 from gam_depth_ros.worker import Intake, Worker
 
 MS = 1_000_000
@@ -180,6 +185,13 @@ def test_latency_counts_from_the_stamp_unless_the_stamp_is_a_recordings():
     clock.now_ns = 7 * MS
     assert watch.latency(1_012 * MS, 1_000 * MS) == {"latency": 12.0}
     assert watch.latency(99_000 * MS, 1_000 * MS) == {"latency": 7.0}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=300))
+def test_a_spread_is_numpys(values):
+    p50, p99 = np.percentile(values, [50, 99])
+    assert spread(values) == pytest.approx((p50, p99, max(values)))
 
 
 def test_transport_warning_needs_large_best_effort_images_on_fast_dds_without_a_profile():
