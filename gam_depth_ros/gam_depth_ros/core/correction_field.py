@@ -83,7 +83,10 @@ def _towards(here: Floats, there: Floats, share: Floats) -> Floats:
 
 
 def _push(values: Floats, weights: Floats) -> list[tuple[Floats, Floats, Floats]]:
-    """Return support (0 to 1), mean and variance per cell, level by level, finest first."""
+    """Return support (0 to 1), mean and variance per cell, level by level, finest first.
+
+    The last level is a single cell, or stands on its own everywhere: coarser ones change nothing.
+    """
     first = cv2.multiply(weights, values)
     # One array each: OpenCV halves a single channel several times as fast as one of three.
     sums = [weights, first, cv2.multiply(first, values)]
@@ -98,7 +101,8 @@ def _push(values: Floats, weights: Floats) -> list[tuple[Floats, Floats, Floats]
         support = weight / np.float32(_FULL_SUPPORT)
         levels.append((np.minimum(support, 1, out=support), mean, spread))
         height, width = weight.shape
-        if height == 1 and width == 1:
+        alone = len(levels) > COARSE_LEVEL and support.min() >= 1
+        if alone or (height == 1 and width == 1):
             return levels
         halved = (width + 1) // 2, (height + 1) // 2
         sums = [cv2.resize(part, halved, interpolation=cv2.INTER_AREA) for part in sums]

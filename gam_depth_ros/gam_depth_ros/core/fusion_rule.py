@@ -68,28 +68,28 @@ def weigh(sensor: Floats, prediction: Floats, aligned: Floats, gate_sigmas: floa
     cv2.sqrt(average, dst=average)
     share = cv2.add(sensor, aligned)
     cv2.divide(aligned, share, dst=share)
-    gate = cv2.multiply(total, gate_sigmas**2, dst=total)
-    return Weighing(cv2.sqrt(gate, dst=gate), share, average)
+    total *= np.float32(gate_sigmas**2)
+    return Weighing(cv2.sqrt(total, dst=total), share, average)
 
 
 def average(
-    sensor_m: Floats, prediction: Estimate, aligned_m: Floats, weighing: Weighing, out: Estimate
+    sensor_m: Floats, prediction: Estimate, factor: Floats, weighing: Weighing, out: Estimate
 ) -> Floats:
     """Write the average of reading and aligned prediction, as if all pixels agreed.
 
     Args:
         sensor_m: H×W float32 metres.
         prediction: What the network claims, not aligned to the sensor.
-        aligned_m: H×W float32 metres, the prediction aligned to the readings around.
+        factor: H×W float32, aligns the prediction to the readings around.
         weighing: H×W.
         out: Where to.
 
     Returns:
         H×W float32 metres, by how much reading and prediction differ.
     """
+    aligned_m = cv2.multiply(prediction.depth_m, factor, dst=out.depth_m)
     part = cv2.subtract(sensor_m, aligned_m)
-    cv2.multiply(part, weighing.sensor_share, dst=part)
-    cv2.add(aligned_m, part, dst=out.depth_m)
+    cv2.accumulateProduct(part, weighing.sensor_share, out.depth_m)
     # What was weighed on a coarser grid may be a little off between its points; the law holds.
     cv2.min(weighing.sigma_m, prediction.sigma_m, dst=out.sigma_m)
     out.source.fill(SOURCE_FUSED)

@@ -66,19 +66,15 @@ class Rows:
 
     def aligned(self, layer: Layer) -> Estimate:
         """Return the prediction times a factor."""
-        sigma_m = self.upsampled(layer.sigma_m, CELL_PX)
-        return Estimate(self.aligned_m(layer), sigma_m, self._source(SOURCE_NETWORK))
-
-    def aligned_m(self, layer: Layer) -> Floats:
-        """Return the predicted depth times a factor."""
         factor = self.upsampled(layer.factor, CELL_PX)
-        depth_m: Floats = cv2.multiply(self.depth_m, factor, dst=factor)
-        return depth_m
+        depth_m = cv2.multiply(self.depth_m, factor, dst=factor)
+        sigma_m = self.upsampled(layer.sigma_m, CELL_PX)
+        return Estimate(depth_m, sigma_m, self._source(SOURCE_NETWORK))
 
-    def sensor(self, frame: SensorFrame) -> Estimate:
+    def sensor(self, readings: Readings) -> Estimate:
         """Return the readings with their sigma; depth 0 in holes."""
-        sigma_m = self.upsampled(frame.sigma_m, READINGS_PX)
-        return Estimate(self.of(frame.readings.depth_m), sigma_m, self._source(SOURCE_SENSOR))
+        sigma_m = self.upsampled(readings.sigma_m, READINGS_PX)
+        return Estimate(self.of(readings.depth_m), sigma_m, self._source(SOURCE_SENSOR))
 
     def weighing(self, low: Weighing) -> Weighing:
         """Return these rows of a weighing on the grid of the readings' variance."""
@@ -102,7 +98,6 @@ class SensorFrame:
 
     Attributes:
         readings: Of the whole frame.
-        sigma_m: H/2×W/2 float32 metres, of the readings.
         filling: The prediction for their holes.
         opinion: The prediction to be averaged with readings, and how; None takes readings as they
             are.
@@ -111,7 +106,6 @@ class SensorFrame:
     """
 
     readings: Readings
-    sigma_m: Floats
     filling: Layer
     opinion: tuple[Layer, Weighing] | None
     gate_sigmas: float
@@ -122,15 +116,15 @@ def fused_strip(rows: Rows, frame: SensorFrame, out: Estimate) -> None:
     """Write sensor and prediction in one image, holes filled."""
     hole = rows.of(frame.readings.hole)
     if frame.opinion is None:
-        _put_all(out, rows.sensor(frame))
+        _put_all(out, rows.sensor(frame.readings))
     else:
         _average(rows, frame, frame.opinion, out)
     if cv2.countNonZero(hole):
         _put(out, rows.aligned(frame.filling), hole)
     if frame.share < 1:
         _put_all(out, _let_in(rows.prediction(), out, frame))
-    if np.isnan(rows.depth_m).any():
-        _put_readings(out, rows, rows.sensor(frame), hole)
+    if np.isnan(rows.depth_m.min()):  # a minimum is NaN where one of the values is
+        _put_readings(out, rows, rows.sensor(frame.readings), hole)
 
 
 def held_strip(rows: Rows, memory: Layer, share: float, out: Estimate) -> None:
@@ -147,17 +141,18 @@ def _average(
     """Combine where sensor and prediction agree, choose where they do not; holes as they come."""
     prediction = Estimate(rows.depth_m, rows.sigma_m, out.source)
     sensor_m = rows.of(frame.readings.depth_m)
-    aligned_m, weighing = rows.aligned_m(opinion[0]), rows.weighing(opinion[1])
-    gap_m = average(sensor_m, prediction, aligned_m, weighing, out)
-    apart = gap_m > weighing.gate_m
-    # True is 1 and a hole 255: what remains is apart and no hole.
-    where = np.flatnonzero(np.greater(apart.view(np.uint8), rows.of(frame.readings.hole)))
-    if where.size:
+    factor, weighing = rows.upsampled(opinion[0].factor, CELL_PX), rows.weighing(opinion[1])
+    gap_m = average(sensor_m, prediction, factor, weighing, out)
+    apart = cv2.compare(gap_m, weighing.gate_m, cv2.CMP_GT)
+    # Both are 0 or 255, and less than nothing is 0: what remains is apart and no hole.
+    cv2.subtract(apart, rows.of(frame.readings.hole), dst=apart)
+    if cv2.countNonZero(apart):
         # Pixel by pixel: on recordings these are a few in a hundred.
+        where = np.flatnonzero(apart)
         variance = rows.nearest(frame.readings.variance_m2, READINGS_PX, where)
-        images = (sensor_m, rows.sigma_m, aligned_m, gap_m)
-        sensor, claimed_m, aligned, gap = (image.reshape(-1)[where] for image in images)
-        chosen = choose(sensor, variance, claimed_m, aligned, gap)
+        images = (sensor_m, rows.sigma_m, rows.depth_m, factor, gap_m)
+        sensor, claimed_m, depth_m, ratio, gap = (image.reshape(-1)[where] for image in images)
+        chosen = choose(sensor, variance, claimed_m, depth_m * ratio, gap)
         out.depth_m.reshape(-1)[where] = chosen.depth_m
         out.sigma_m.reshape(-1)[where] = chosen.sigma_m
         out.source.reshape(-1)[where] = chosen.source

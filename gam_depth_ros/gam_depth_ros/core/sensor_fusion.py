@@ -162,7 +162,6 @@ class SensorFusion:
             opinion = layer, _weighed(readings, sigma_m, layer, self._config.gate_sigmas)
         frame = SensorFrame(
             readings,
-            cv2.sqrt(readings.variance_m2),
             alignment.filling(cells_m, at_cells(_padded(sigma_m), 1)),
             opinion,
             self._config.gate_sigmas,

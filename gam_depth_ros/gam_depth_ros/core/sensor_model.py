@@ -51,9 +51,12 @@ class SensorModel:
         Args:
             depth_m: Any shape, float32 metres, 0 where there is no reading.
         """
-        square: Floats = cv2.multiply(depth_m, depth_m)
-        variance: Floats = cv2.multiply(square, square, scale=self.quadratic_per_m**2)
-        cv2.scaleAdd(square, self.relative**2, variance, dst=variance)
+        return self.variance_of_square(cv2.multiply(depth_m, depth_m))
+
+    def variance_of_square(self, square_m2: Floats) -> Floats:
+        """Return the variance of readings from the squares of their depths."""
+        variance: Floats = cv2.multiply(square_m2, square_m2, scale=self.quadratic_per_m**2)
+        cv2.scaleAdd(square_m2, self.relative**2, variance, dst=variance)
         if self.floor_m > 0:
             variance += np.float32(self.floor_m**2)
         return variance

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.sensor_model import SensorModel
-from gam_depth_ros.core.strips import strips
+from gam_depth_ros.core.strips import every_green, strips
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -31,6 +31,7 @@ _RELIEF_PX = 4  # three pixels of the half-size image span four
 _NOISE_RANGE = 3.0  # expected largest minus smallest of nine normal values, in sigmas
 _DARK = (10, 30)  # grey levels: full distrust at the first, none at the second
 _BRIGHT = (245, 252)  # the other way round
+_BOX = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Readings:
     depth_m: Floats
     hole: Bytes
     variance_m2: Floats
+
+    @property
+    def sigma_m(self) -> Floats:
+        """H/2×W/2 float32 metres, the square root of the variance."""
+        sigma_m: Floats = cv2.sqrt(self.variance_m2)
+        return sigma_m
 
 
 class ReadingModel:
@@ -118,27 +125,25 @@ class ReadingModel:
         # A reading between holes may be missed here; it counts as one from the end of the range.
         far_holes = hole.astype(np.float32)
         cv2.scaleAdd(far_holes, self._model.far_m / 255, half, dst=far_holes)
-        box = np.ones((3, 3), np.uint8)
-        highest = cv2.dilate(half, box)
-        relief_m = cv2.subtract(highest, cv2.erode(far_holes, box))
+        highest = cv2.dilate(half, _BOX)
+        relief_m = cv2.erode(far_holes, _BOX)
+        cv2.subtract(highest, relief_m, dst=relief_m)
         nothing = cv2.compare(highest, 0, cv2.CMP_EQ)
         cv2.copyTo(far_holes, nothing, dst=highest)
-        variance = self._model.variance_m2(highest)
+        square = cv2.multiply(highest, highest)
+        variance = self._model.variance_of_square(square)
         cv2.scaleAdd(cv2.sqrt(variance), -_NOISE_RANGE, relief_m, dst=relief_m)
-        np.maximum(relief_m, 0, out=relief_m)
+        cv2.threshold(relief_m, 0, 0, cv2.THRESH_TOZERO, dst=relief_m)
         relief_m *= np.float32(self._lateral_px / _RELIEF_PX)
         cv2.accumulateSquare(relief_m, variance)
-        cv2.accumulateProduct(
-            self._surroundings(hole, rgb), cv2.multiply(highest, highest), variance
-        )
+        cv2.accumulateProduct(self._surroundings(hole, rgb), square, variance)
         variance += np.float32(LEAST_VARIANCE_M2)
         return variance
 
     def _surroundings(self, hole: Bytes, rgb: Bytes) -> Floats:
         """Return the relative variance for holes nearby and for black and white, half size."""
         share = cv2.blur(cv2.bitwise_not(hole), (_HOLE_WINDOW_PX, _HOLE_WINDOW_PX))
-        green = np.ascontiguousarray(rgb[::2, ::2, 1])  # most of what the eye calls brightness
-        relative: Floats = cv2.add(
-            cv2.LUT(share, self._of_valid_share), cv2.LUT(green, self._of_brightness)
-        )
+        green = every_green(rgb, READINGS_PX)  # most of what the eye calls brightness
+        relative: Floats = cv2.LUT(green, self._of_brightness)
+        cv2.add(relative, cv2.LUT(share, self._of_valid_share), dst=relative)
         return relative
