@@ -16,6 +16,7 @@ from gam_depth_ros.cli import app
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.metrics import evaluate_depth
 from gam_depth_ros.evaluation.bag import BagError
+from gam_depth_ros.evaluation.bootstrap import interval_of_mean
 from gam_depth_ros.evaluation.evaluate import evaluate_test_set
 from gam_depth_ros.evaluation.protocols import PROTOCOLS, lanczos, nearest, predict_by_protocol
 from gam_depth_ros.evaluation.public_sets import open_test_set
@@ -93,6 +94,30 @@ def test_scores_are_those_by_hand(tmp_path: Path, engine: OnnxEngine) -> None:
     assert "533 pictures" in result.report["depth"]["protocol"]
     assert result.report["temporal"] is None
     assert result.report["depth"]["online_scale"]["abs_rel"] is None
+
+
+def test_pictures_are_resampled_one_by_one(tmp_path: Path, engine: OnnxEngine) -> None:
+    scannet(tmp_path)
+    scene = tmp_path / "scene0707_00"
+    for number in range(1, 7):  # ever further from flat: video would be taken in long blocks
+        color, depth = (scene / kind for kind in ("color", "depth"))
+        cv2.imwrite(str(color / f"{number}.jpg"), picture(96, 128))
+        rows = np.full((48, 64), 2000, np.uint16)
+        rows[:, 32:] += 500 * number
+        cv2.imwrite(str(depth / f"{number}.png"), rows)
+    split = tmp_path / "one_scene.txt"
+    split.write_text("scene0707_00\n")
+    test = open_test_set(tmp_path, split, "ScanNet")
+    report = evaluate_test_set(test, PROTOCOLS["scannet"], engine).report
+    errors = np.array([row["abs_rel"] for row in report["series"]])
+    assert errors.size == 8
+    one_by_one = interval_of_mean([errors], block_frames=1)
+    found = report["depth"]["per_frame_median"]["intervals"]["abs_rel"]
+    assert found == [one_by_one.low, one_by_one.high]
+    assert interval_of_mean([errors]).block_frames > 1
+    # In pairs they would be four blocks, too few for an interval of what is pooled.
+    assert report["depth"]["raw"]["intervals"].keys() >= {"abs_rel", "d1"}
+    assert "each drawn by itself" in report["intervals"]["method"]
 
 
 def test_flipping_leaves_a_picture_that_is_its_own_mirror(engine: OnnxEngine) -> None:

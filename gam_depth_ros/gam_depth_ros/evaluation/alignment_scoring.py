@@ -21,16 +21,23 @@ from gam_depth_ros.evaluation.frame_values import BlockedSums, Ends, interval_of
 BIN = 0.005
 REACH = 3.0
 """Log ratios beyond count as at the end: a factor of twenty."""
+MOST_PIXELS = 100_000
+"""Of a frame with twice as many some count, at even distances: neighbours say the same."""
 _BINS = round(2 * REACH / BIN)
 _CENTRES = -REACH + BIN * (np.arange(_BINS) + 0.5)
 FIGURES = ("abs_rel", "rmse_log", "log10", "d1")
 
 
 class AlignmentScore:
-    """AbsRel, RMSE log, log10 and δ1 of the network's depth under other alignments."""
+    """AbsRel, RMSE log, log10 and δ1 of the network's depth under other alignments.
 
-    def __init__(self) -> None:
-        self._ratios = BlockedSums((_BINS,))
+    Args:
+        block_frames: Frames that are resampled together; None for what their number asks for.
+    """
+
+    def __init__(self, block_frames: int | None = None) -> None:
+        self._block_frames = block_frames
+        self._ratios = BlockedSums((_BINS,), block_frames)
         self._scales: list[float] = []
 
     def add(self, found: Pixels, ideal_scale: float) -> None:
@@ -42,7 +49,8 @@ class AlignmentScore:
         """
         if not math.isfinite(ideal_scale):
             return
-        places = np.clip((found.log_ratio + REACH) / BIN, 0, _BINS - 1).astype(np.int32)
+        logs = found.log_ratio[:: max(1, found.log_ratio.size // MOST_PIXELS)]
+        places = np.clip((logs + REACH) / BIN, 0, _BINS - 1).astype(np.intp)
         # Each frame weighs the same, as in the other figures.
         self._ratios.add(np.bincount(places, minlength=_BINS) / places.size)
         self._scales.append(ideal_scale)
@@ -60,7 +68,7 @@ class AlignmentScore:
                 "scale": scale if self._scales else None,
                 # How far frames are from one scale: what per-image alignment hides.
                 "scale_spread_log": float(np.std(logs)) if self._scales else None,
-                "scale_intervals": _scale_intervals(logs),
+                "scale_intervals": _scale_intervals(logs, self._block_frames),
             },
             "raw": {**self._figures(1.0), "scale": 1.0},
         }
@@ -80,11 +88,11 @@ class AlignmentScore:
         return {**found, "intervals": known, "frames": frames}
 
 
-def _scale_intervals(logs: npt.NDArray[np.float64]) -> dict[str, Ends]:
+def _scale_intervals(logs: npt.NDArray[np.float64], block_frames: int | None) -> dict[str, Ends]:
     """Return the intervals of the sequence's scale and of its spread, from each frame's log."""
     found = {
-        "scale": interval_of(logs, lambda drawn: math.exp(float(np.median(drawn)))),
-        "scale_spread_log": interval_of(logs, lambda drawn: float(np.std(drawn))),
+        "scale": interval_of(logs, lambda drawn: math.exp(float(np.median(drawn))), block_frames),
+        "scale_spread_log": interval_of(logs, lambda drawn: float(np.std(drawn)), block_frames),
     }
     return {name: ends for name, ends in found.items() if ends is not None}
 

@@ -29,6 +29,8 @@ from gam_depth_ros.evaluation.report import JSON_NAME
 FORMAT_VERSION = 1
 BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "no difference", "too few frames"
 NOT_JUDGED = "not judged"
+OF_PICTURES = "protocol"
+"""Mode of a report on single pictures: no two of them are neighbours."""
 PROTOCOL = (
     "B − A of each frame that both scored, mean over frames, then over recordings with the same "
     f"weight; intervals of {100 * CONFIDENCE:.0f} % by a circular block bootstrap within each "
@@ -179,7 +181,10 @@ def _compared(
     values = [pair for pair in values if pair[0].size]
     if not values:
         return None
-    interval = interval_of_mean([b - a for a, b in values], seed=seed)
+    pictures = all(report.get("mode") == OF_PICTURES for pair in pairs for report in pair)
+    interval = interval_of_mean(
+        [b - a for a, b in values], seed=seed, block_frames=1 if pictures else None
+    )
     known = math.isfinite(interval.low)
     return {
         "name": metric.name,

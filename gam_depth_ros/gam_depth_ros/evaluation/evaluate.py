@@ -28,6 +28,7 @@ from gam_depth_ros.evaluation.bag_recording import BagRecording
 from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
 from gam_depth_ros.evaluation.figure_kinds import ALIGNMENTS
 from gam_depth_ros.evaluation.figure_table import figure_table
+from gam_depth_ros.evaluation.frame_values import MOST_BLOCKS
 from gam_depth_ros.evaluation.gallery import Picture
 from gam_depth_ros.evaluation.observation import Event, observe
 from gam_depth_ros.evaluation.protocols import Protocol, observe_test_set
@@ -55,6 +56,11 @@ INTERVALS = {
         "number of frames. Other recordings are another question."
     ),
 }
+OF_PICTURES = (
+    "over this set's pictures, each drawn by itself: bootstrap of the mean; for pooled counts "
+    f"(labels, ranges, one scale for all) over at most {MOST_BLOCKS} groups of pictures. Another "
+    "choice of pictures of the same kind is meant, other places are another question."
+)
 NO_TRUTH = "no frame has a reference depth that belongs to its image"
 OF_RECORDED = (
     " Recorded outputs: the published metres stand for the network's depth; the two differ by one "
@@ -126,10 +132,11 @@ def evaluate_test_set(
     Raises:
         BagError: a picture of the split is not there.
     """
-    tally = Tally(engine.spec.labels, PipelineConfig())
+    tally = Tally(engine.spec.labels, PipelineConfig(), block_frames=1)
     events = observe_test_set(test_set.frames(), engine, protocol, flip=flip)
     _run(tally, events, max_frames, on_frame)
     result = _result(test_set, "protocol", _model(engine), tally, "not taken")
+    result.report["intervals"] = {**INTERVALS, "method": OF_PICTURES}
     if result.report["depth"] is not None:
         result.report["depth"]["protocol"] = protocol.text(flip=flip)
     return result

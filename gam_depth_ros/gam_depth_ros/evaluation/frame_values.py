@@ -32,11 +32,18 @@ class FrameValues:
         shares: Figures that lie between 0 and 1, as their intervals then do; named whole, or by
             what follows the last slash.
         most: What no other figure exceeds; none is below 0 then.
+        block_frames: Frames that are resampled together; None for what each series asks for.
     """
 
-    def __init__(self, shares: Collection[str] = (), most: float = math.inf) -> None:
+    def __init__(
+        self,
+        shares: Collection[str] = (),
+        most: float = math.inf,
+        block_frames: int | None = None,
+    ) -> None:
         self._shares = frozenset(shares)
         self._most = most
+        self._block_frames = block_frames
         self._values: dict[str, array[float]] = {}
 
     def add(self, name: str, value: float | None) -> None:
@@ -55,7 +62,8 @@ class FrameValues:
 
     def interval(self, name: str) -> Ends | None:
         """Return the ends of the 95 % interval of a mean; None for too few frames to tell."""
-        ends = interval_ends(np.array(self._values.get(name, ()), np.float64))
+        values = np.array(self._values.get(name, ()), np.float64)
+        ends = interval_ends(values, self._block_frames)
         share = not self._shares.isdisjoint((name, name.rpartition("/")[2]))
         most = 1.0 if share else self._most
         if ends is None or math.isinf(most):
@@ -68,11 +76,14 @@ class FrameValues:
         return {name: ends for name, ends in found.items() if ends is not None}
 
 
-def interval_ends(values: npt.NDArray[np.float64]) -> Ends | None:
+def interval_ends(
+    values: npt.NDArray[np.float64], block_frames: int | None = None
+) -> Ends | None:
     """Return the ends of the interval of a mean over frames in their order, None for too few.
 
     Args:
         values: One a frame, finite.
+        block_frames: Frames that are resampled together; None for what the series asks for.
     """
     if values.size < LEAST_FRAMES:
         return None
@@ -80,12 +91,14 @@ def interval_ends(values: npt.NDArray[np.float64]) -> Ends | None:
         together = math.ceil(values.size / MOST_VALUES)
         whole = values.size // together * together
         values = values[:whole].reshape(-1, together).mean(axis=1)
-    found = interval_of_mean([values])
+    found = interval_of_mean([values], block_frames=block_frames)
     return [found.low, found.high] if math.isfinite(found.low) else None
 
 
 def interval_of(
-    values: npt.NDArray[np.float64], figure: Callable[[npt.NDArray[np.float64]], float]
+    values: npt.NDArray[np.float64],
+    figure: Callable[[npt.NDArray[np.float64]], float],
+    block_frames: int | None = None,
 ) -> Ends | None:
     """Return the ends of the interval of another figure than a mean, None for too few frames.
 
@@ -95,9 +108,10 @@ def interval_of(
     Args:
         values: One a frame in their order, finite.
         figure: Takes as many values as there are frames; NaN where it is not defined.
+        block_frames: Length of a block; None for about the cube root of the number of frames.
     """
     count = values.size
-    length = max(1, round(count ** (1.0 / 3.0)))
+    length = block_frames or max(1, round(count ** (1.0 / 3.0)))
     if count < LEAST_FRAMES * length:
         return None
     rng = np.random.default_rng(0)
@@ -118,9 +132,12 @@ class BlockedSums:
 
     Args:
         shape: Shape of what is summed.
+        block_frames: Frames that are resampled together, as far as stretches are that short; None
+            for about the cube root of their number.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], block_frames: int | None = None) -> None:
+        self._block_frames = block_frames
         self._blocks = np.zeros((MOST_BLOCKS, *shape))
         self._frames_a_block = 1
         self._frames = 0
@@ -167,7 +184,8 @@ class BlockedSums:
                 defined.
         """
         filled = math.ceil(self._frames / self._frames_a_block)
-        together = max(1, round(self._frames ** (1.0 / 3.0) / self._frames_a_block))
+        length = self._block_frames or self._frames ** (1.0 / 3.0)
+        together = max(1, round(length / self._frames_a_block))
         starts = np.arange(0, filled, together)
         if starts.size < _LEAST_BLOCKS:
             return [None] * figures(self.total()).size

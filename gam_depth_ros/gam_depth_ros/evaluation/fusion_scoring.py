@@ -26,6 +26,8 @@ from gam_depth_ros.evaluation.withholding import withhold_blocks
 
 BLOCK_SHARE_OF_WIDTH = 0.05
 WITHHELD_SHARE = 0.25
+MOST_SCORED = 30_000
+"""Of a frame with twice as many withheld pixels some count, at even distances."""
 SEED = 1
 MODES = ("network", "fill", "fuse")
 FIGURES = ("abs_rel", "rmse", "d1", "coverage_1sigma")
@@ -109,6 +111,7 @@ class FusionScore:
         size_px = max(1, round(BLOCK_SHARE_OF_WIDTH * truth_m.shape[1]))
         kept_m, withheld = withhold_blocks(truth_m, size_px, WITHHELD_SHARE, SEED)
         blocks = np.flatnonzero(withheld)
+        blocks = blocks[:: max(1, blocks.size // MOST_SCORED)]
         known = valid_pixels(values_at(truth_m, blocks)) & np.isfinite(values_at(depth_m, blocks))
         scored = blocks[known]
         if not scored.size:
@@ -191,6 +194,8 @@ def _shares(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _counts(source: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Count every second row of a source image; shares are what is told of them."""
+    source = source[::2]
     # OpenCV's histogram of bytes takes a tenth of the time of NumPy's.
     counts = cv2.calcHist([source], [0], None, [SOURCE_NETWORK + 2], [0, SOURCE_NETWORK + 2])
     return np.asarray(counts, np.int64).ravel()

@@ -21,11 +21,15 @@ Float64 = npt.NDArray[np.float64]
 
 
 class RangeScore:
-    """AbsRel and bias after per-image median alignment, by range of the reference depth."""
+    """AbsRel and bias after per-image median alignment, by range of the reference depth.
 
-    def __init__(self) -> None:
+    Args:
+        block_frames: As in :class:`BlockedSums`.
+    """
+
+    def __init__(self, block_frames: int | None = None) -> None:
         # |relative error|, relative error, pixels, frames; by range.
-        self._sums = BlockedSums((4, _BINS))
+        self._sums = BlockedSums((4, _BINS), block_frames)
 
     def add(self, found: Pixels) -> None:
         """Take in one frame's pixels, depth up to scale."""

@@ -1,6 +1,6 @@
 """Depth errors by what is seen: class, place in the picture, dark, shining and textureless parts.
 
-All after per-image median alignment over the whole picture, on every second row and column. A
+All after per-image median alignment over the whole picture, then on every second row and column. A
 region counts in a frame where it has half a percent of the scored pixels.
 """
 
@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.labels import LabelSet
-from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M, median_scale
+from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
 from gam_depth_ros.evaluation.boundary_metrics import (
     MOST_PX,
     BoundaryErrors,
     depth_boundary_errors,
     label_boundary_errors,
 )
+from gam_depth_ros.evaluation.frame_pixels import FramePixels, values_at
 from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.observation import Float, Observation
 
@@ -54,31 +55,42 @@ class RegionScore:
 
     Args:
         labels: The label set of the predictions.
+        block_frames: As in :class:`FrameValues`.
     """
 
-    def __init__(self, labels: LabelSet) -> None:
+    def __init__(self, labels: LabelSet, block_frames: int | None = None) -> None:
         self._labels = labels
-        self._regions, self._classes = FrameValues(_SHARES), FrameValues(_SHARES)
-        self._boundaries = FrameValues(most=MOST_PX)
+        self._regions = FrameValues(_SHARES, block_frames=block_frames)
+        self._classes = FrameValues(_SHARES, block_frames=block_frames)
+        self._boundaries = FrameValues(most=MOST_PX, block_frames=block_frames)
 
-    def add(self, truth_m: Float, seen: Observation) -> None:
-        """Score one frame with truth; one without depth counts nothing."""
+    def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> None:
+        """Score one frame with truth; one without depth counts nothing.
+
+        Args:
+            truth_m: H×W metres, NaN or 0 unknown.
+            seen: The frame.
+            pixels: Those of both, where other scores need them too.
+        """
         if seen.depth is None or seen.depth.shape != truth_m.shape:
             return
+        everywhere = (pixels or FramePixels(truth_m, seen)).depth
         self._take_boundaries("depth", depth_boundary_errors(truth_m, seen.depth))
         truth, depth = truth_m[::STEP, ::STEP], seen.depth[::STEP, ::STEP]
-        valid = (truth > 0) & (truth < np.inf) & np.isfinite(depth)
-        if not valid.any():
+        valid = (truth > 0) & (truth < np.inf) & (depth > 0) & (depth < np.inf)
+        places = np.flatnonzero(valid)  # picking by places takes a third of picking by a mask
+        if everywhere is None or not places.size:
             return
-        truth, depth = truth[valid], depth[valid]
-        scale = np.float32(median_scale(truth, depth))
+        truth, depth = values_at(truth, places), values_at(depth, places)
+        scale = np.float32(everywhere.median_scale)
         ratio = np.clip(depth * scale, MIN_DEPTH_M, MAX_DEPTH_M) / truth
         kinds = np.abs(ratio - 1.0), ratio - 1.0, np.maximum(ratio, 1.0 / ratio) < D1
         masks = region_masks(seen.sample.frame.rgb, truth_m)
         ids = None
         if seen.labels is not None and seen.labels.shape == truth_m.shape:
             ids = seen.labels[::STEP, ::STEP]
-        table = _table(kinds, _cells(list(masks.values()), ids)[valid], len(masks))
+        cells = _cells(list(masks.values()), ids).ravel().take(places)
+        table = _table(kinds, cells, len(masks))
         in_cells = table.sum(axis=0)
         in_regions = [in_cells[_has_bit(bit, len(masks))].sum(axis=0) for bit in range(len(masks))]
         _take(self._regions, list(masks), np.stack(in_regions), ratio.size)

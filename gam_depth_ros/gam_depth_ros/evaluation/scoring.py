@@ -40,12 +40,16 @@ LEAST_SPREAD_LOG = 1e-6
 
 
 class MeanErrors:
-    """The mean over images of the eight depth errors."""
+    """The mean over images of the eight depth errors.
 
-    def __init__(self) -> None:
+    Args:
+        block_frames: As in :class:`FrameValues`.
+    """
+
+    def __init__(self, block_frames: int | None = None) -> None:
         self.frames = 0
         self._sums = np.zeros(len(fields(DepthErrors)))
-        self._values = FrameValues(shares=("d1", "d2", "d3"))
+        self._values = FrameValues(shares=("d1", "d2", "d3"), block_frames=block_frames)
 
     def add(self, errors: DepthErrors | None) -> None:
         """Take in one image; None (no valid pixel) counts nothing."""
@@ -67,15 +71,19 @@ class MeanErrors:
 
 
 class DepthScore:
-    """Depth against one truth: the sensor's, or the exact one of a synthetic recording."""
+    """Depth against one truth: the sensor's, or the exact one of a synthetic recording.
 
-    def __init__(self) -> None:
-        self.median, self.online = MeanErrors(), MeanErrors()
-        self.floor_median, self.floor_online = MeanErrors(), MeanErrors()
+    Args:
+        block_frames: As in :class:`FrameValues`.
+    """
+
+    def __init__(self, block_frames: int | None = None) -> None:
+        self.median, self.online = MeanErrors(block_frames), MeanErrors(block_frames)
+        self.floor_median, self.floor_online = MeanErrors(block_frames), MeanErrors(block_frames)
         self.without_scale = 0
-        self._values = FrameValues()
-        self._alignments = AlignmentScore()
-        self._ranges = RangeScore()
+        self._values = FrameValues(block_frames=block_frames)
+        self._alignments = AlignmentScore(block_frames)
+        self._ranges = RangeScore(block_frames)
 
     def add(
         self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None
@@ -167,13 +175,18 @@ def _deviation(values: Float) -> float:
 
 
 class SegmentationScore:
-    """Labels against true labels, over the classes that occur in the truth."""
+    """Labels against true labels, over the classes that occur in the truth.
 
-    def __init__(self, labels: LabelSet) -> None:
+    Args:
+        labels: The label set of both.
+        block_frames: As in :class:`BlockedSums`.
+    """
+
+    def __init__(self, labels: LabelSet, block_frames: int | None = None) -> None:
         self.labels = labels
         self.frames = 0
-        self._counts = BlockedSums((len(labels), len(labels)))
-        self._reliability = BlockedSums((3, RELIABILITY_BINS))
+        self._counts = BlockedSums((len(labels), len(labels)), block_frames)
+        self._reliability = BlockedSums((3, RELIABILITY_BINS), block_frames)
 
     def add(
         self,

@@ -31,13 +31,16 @@ KEPT_LINES = 100
 
 @dataclass
 class Tally:
-    """Everything that is collected on the way."""
+    """Everything that is collected on the way.
+
+    Attributes:
+        block_frames: 1 for single pictures, which are resampled one by one; None for video, whose
+            neighbours are alike. The scores of time and scale are of video alone.
+    """
 
     labels: LabelSet
     config: PipelineConfig
-    depth: DepthScore = field(default_factory=DepthScore)
-    exact: DepthScore = field(default_factory=DepthScore)
-    uncertainty: UncertaintyScore = field(default_factory=UncertaintyScore)
+    block_frames: int | None = None
     scale: ScaleScore = field(default_factory=ScaleScore)
     health: HealthScore = field(default_factory=HealthScore)
     gallery: Gallery = field(default_factory=Gallery)
@@ -49,8 +52,10 @@ class Tally:
     stages_ms: dict[str, array[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.segmentation = SegmentationScore(self.labels)
-        self.regions = RegionScore(self.labels)
+        self.depth, self.exact = DepthScore(self.block_frames), DepthScore(self.block_frames)
+        self.uncertainty = UncertaintyScore(self.block_frames)
+        self.segmentation = SegmentationScore(self.labels, self.block_frames)
+        self.regions = RegionScore(self.labels, self.block_frames)
         self.temporal = TemporalScore(self.config.temporal)
         self.fusion = FusionScore(self.config.fusion)
         self.exact_fusion = ExactFusionScore(self.config.fusion)
@@ -87,7 +92,7 @@ class Tally:
             scores = self.depth.add(truth_m, seen, pixels)
             covered = self.uncertainty.add(truth_m, seen, pixels)
             self.fusion.add(truth_m, seen)
-            self.regions.add(truth_m, seen)
+            self.regions.add(truth_m, seen, pixels)
             scale_error = self.scale.add(truth_m, seen, pixels)
             row["scale_log_error"] = number_or_none(scale_error)
             abs_rel = scores["abs_rel"]

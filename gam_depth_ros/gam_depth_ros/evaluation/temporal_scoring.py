@@ -158,9 +158,9 @@ def _shrunk(seen: Observation) -> _Small | None:
     rgb = seen.sample.frame.rgb
     height = max(1, round(SCORED_WIDTH * rgb.shape[0] / rgb.shape[1]))
     size = (SCORED_WIDTH, height)
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    small = _area(rgb, size).astype(np.uint8, copy=False)
     depth, steady, sigma_log = (
-        cv2.resize(values, size, interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+        _area(values, size).astype(np.float32, copy=False)
         for values in (seen.depth, seen.steady_depth, seen.sigma_log)
     )
     labels = cv2.resize(seen.labels, size, interpolation=cv2.INTER_NEAREST)
@@ -173,3 +173,11 @@ def _shrunk(seen: Observation) -> _Small | None:
         sigma_log=sigma_log,
         labels=np.asarray(labels, np.uint8),
     )
+
+
+def _area(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Shrink by the mean over areas; by four in two steps, each of which OpenCV has code for."""
+    if (image.shape[1], image.shape[0]) == (4 * size[0], 4 * size[1]):
+        image = cv2.resize(image, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_AREA)
+    shrunk: npt.NDArray[Any] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return shrunk

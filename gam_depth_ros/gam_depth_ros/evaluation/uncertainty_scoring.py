@@ -28,20 +28,26 @@ NOMINAL_COVERAGE = LEVELS[0]
 FIGURES = ("coverage_1sigma", "coverage_90", "coverage_2sigma", "sharpness", "interval_score")
 SIGMA_LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 31))
 RANKED_PIXELS = 20_000
+COVERED_PIXELS = 100_000
+"""Of a frame with twice as many some count, at even distances: neighbours say the same."""
 LEAST_SIGMA_LOG = np.float32(1e-9)
 """A sigma of zero claims to be exact."""
 ALIGNED, ONLINE = "per_frame_median", "online_scale"
 
 
 class UncertaintyScore:
-    """Whether sigma keeps its promise, and whether it knows where the errors are."""
+    """Whether sigma keeps its promise, and whether it knows where the errors are.
 
-    def __init__(self) -> None:
-        self._coverage = {ALIGNED: _Coverage(), ONLINE: _Coverage()}
+    Args:
+        block_frames: As in :class:`FrameValues`.
+    """
+
+    def __init__(self, block_frames: int | None = None) -> None:
+        self._coverage = {name: _Coverage(block_frames) for name in (ALIGNED, ONLINE)}
         self._ranked = 0
         self._by_uncertainty = np.zeros((len(METRICS), INTERVALS))
         self._by_error = np.zeros((len(METRICS), INTERVALS))
-        self._values = FrameValues()
+        self._values = FrameValues(block_frames=block_frames)
 
     def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> float:
         """Score one frame; frames without sigma count nothing.
@@ -64,15 +70,17 @@ class UncertaintyScore:
             found, sigma_log = known
             aligned = found.depth * np.float32(found.median_scale)
             np.clip(aligned, MIN_DEPTH_M, MAX_DEPTH_M, out=aligned)
-            log_error = _log_error(aligned, found)
-            covered = self._coverage[ALIGNED].add(log_error, sigma_log, intervals)
+            some = _some(aligned.size)
+            log_error = _log_error(aligned[some], found.truth_m[some])
+            covered = self._coverage[ALIGNED].add(log_error, sigma_log[some], intervals)
             self._add_ranking(found.truth_m, aligned, sigma_log)
         known = _with_sigma(pixels.metric, seen.metric_sigma_m)
         if known is not None:
             found, sigma_m = known
-            depth_m = np.clip(found.depth, MIN_DEPTH_M, MAX_DEPTH_M)
-            log_error = _log_error(depth_m, found)
-            self._coverage[ONLINE].add(log_error, sigma_m / depth_m, intervals)
+            some = _some(found.depth.size)
+            depth_m = np.clip(found.depth[some], MIN_DEPTH_M, MAX_DEPTH_M)
+            log_error = _log_error(depth_m, found.truth_m[some])
+            self._coverage[ONLINE].add(log_error, sigma_m[some] / depth_m, intervals)
         return covered
 
     def _add_ranking(self, truth: Float, aligned: Float, sigma_log: Float) -> None:
@@ -167,18 +175,23 @@ def _with_sigma(pixels: Pixels | None, sigma: Float | None) -> tuple[Pixels, Flo
     return Pixels(truth, pixels.depth[known], pixels.places[known]), values[known]
 
 
-def _log_error(depth_m: Float, found: Pixels) -> Float:
+def _some(size: int) -> slice:
+    """Return which of ``size`` pixels count for the coverage."""
+    return slice(None, None, max(1, size // COVERED_PIXELS))
+
+
+def _log_error(depth_m: Float, truth_m: Float) -> Float:
     """Return ln(depth / truth), N float32."""
-    ratio = np.asarray(depth_m / found.truth_m)
+    ratio = np.asarray(depth_m / truth_m)
     return np.asarray(np.log(ratio, out=ratio))
 
 
 class _Coverage:
     """What intervals of log depth cover and how wide they are, mean over images."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_frames: int | None) -> None:
         self.frames = 0
-        self.values = FrameValues(shares=FIGURES[:3])
+        self.values = FrameValues(shares=FIGURES[:3], block_frames=block_frames)
         self._levels = np.zeros(len(SIGMA_LEVELS))
 
     def add(self, log_error: Float, sigma_log: Float, intervals: tuple[float, float]) -> float:
