@@ -10,6 +10,7 @@ the frame that it serves.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -138,10 +139,12 @@ def covered_shares(
         3 float64; NaN with fewer than MIN_PIXELS readings.
     """
     in_sigmas = np.abs(log_error) / np.maximum(sigma_log, np.float32(1e-9))
-    in_sigmas = in_sigmas[np.isfinite(in_sigmas)]
-    if in_sigmas.size < MIN_PIXELS:
+    readings = np.count_nonzero(np.isfinite(in_sigmas))
+    if readings < MIN_PIXELS:
         return np.full(len(LEVELS), np.nan)
-    return np.array([np.mean(in_sigmas <= ratio) for ratio in (1.0, *intervals)])
+    # NaN is within nothing.
+    within = [np.count_nonzero(in_sigmas <= ratio) for ratio in (1.0, *intervals)]
+    return np.array(within) / readings
 
 
 def on_grid(image: npt.NDArray[np.float32], size_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -153,8 +156,17 @@ def on_grid(image: npt.NDArray[np.float32], size_hw: tuple[int, int]) -> npt.NDA
         image: H×W.
         size_hw: Height and width of the grid.
     """
+    picks = _picks(image.shape, size_hw)
+    return image.reshape(-1).take(picks)
+
+
+@functools.lru_cache(maxsize=8)
+def _picks(shape_hw: tuple[int, ...], size_hw: tuple[int, int]) -> npt.NDArray[np.intp]:
+    """Return where the pixels that ``on_grid`` takes stand in the image, h×w."""
     rows, columns = (
         ((np.arange(cells) + 0.5) * (side / cells)).astype(np.intp)
-        for cells, side in zip(size_hw, image.shape, strict=True)
+        for cells, side in zip(size_hw, shape_hw, strict=True)
     )
-    return image[np.ix_(rows, columns)]
+    picks: npt.NDArray[np.intp] = rows[:, None] * shape_hw[1] + columns
+    picks.setflags(write=False)
+    return picks

@@ -148,7 +148,7 @@ def _average(
     cv2.subtract(apart, rows.of(frame.readings.hole), dst=apart)
     if cv2.countNonZero(apart):
         # Pixel by pixel: on recordings these are a few in a hundred.
-        where = np.flatnonzero(apart)
+        where = np.flatnonzero(apart != 0)  # of a mask of truths several times as fast
         variance = rows.nearest(frame.readings.variance_m2, READINGS_PX, where)
         images = (sensor_m, rows.sigma_m, rows.depth_m, factor, gap_m)
         sensor, claimed_m, depth_m, ratio, gap = (image.reshape(-1)[where] for image in images)

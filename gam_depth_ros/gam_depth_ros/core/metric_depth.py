@@ -12,6 +12,8 @@ from gam_depth_ros.core.prediction import Prediction, empty_float
 
 Floats = npt.NDArray[np.float32]
 
+_ROWS = 64
+
 
 def metric_depth(
     prediction: Prediction, scale: ScaleState, config: PipelineConfig, *, known: bool, sigma: bool
@@ -37,8 +39,16 @@ def metric_depth(
     np.clip(depth_m, config.min_depth_m, config.max_depth_m, out=depth_m)
     if not sigma:
         return depth_m, empty_float()
-    sigma_m = np.square(prediction.sigma_log)
-    sigma_m += np.float32(scale.sigma_log**2)
-    cv2.sqrt(sigma_m, dst=sigma_m)
-    sigma_m *= depth_m
-    return depth_m, sigma_m
+    return depth_m, _sigma_m(prediction.sigma_log, scale.sigma_log, depth_m)
+
+
+def _sigma_m(network_log: Floats, scale_log: float, depth_m: Floats) -> Floats:
+    """Join both sigmas of log depth, and go to metres; by parts that stay in the cache."""
+    sigma_m = np.empty_like(depth_m)
+    scale_rows = np.full((_ROWS, depth_m.shape[1]), scale_log, np.float32)
+    for first in range(0, len(depth_m), _ROWS):
+        rows = np.s_[first : first + _ROWS]
+        part, log = sigma_m[rows], network_log[rows]
+        cv2.magnitude(log, scale_rows[: len(log)], magnitude=part)
+        cv2.multiply(part, depth_m[rows], dst=part)
+    return sigma_m

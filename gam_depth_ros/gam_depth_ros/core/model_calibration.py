@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.medians import median
+
 Floats = npt.NDArray[np.float32]
 
 _MEDIAN_PIXELS = 768
@@ -214,7 +216,8 @@ def relative_depth(depth: Floats) -> Floats:
     """
     # A grid of some hundred pixels has the same median for a fraction of the time.
     step = max(1, math.isqrt(depth.size // _MEDIAN_PIXELS))
-    relative: Floats = depth * np.float32(1.0 / np.median(depth[::step, ::step]))
+    middle = np.float32(median(depth[::step, ::step].ravel()))
+    relative: Floats = depth * (np.float32(1.0) / middle)
     return relative
 
 

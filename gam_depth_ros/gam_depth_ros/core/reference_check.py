@@ -18,6 +18,9 @@ from gam_depth_ros.core.scale_config import ScaleConfig
 _THUMBNAIL_WIDTH = 160
 _PLAUSIBLE_MEDIAN_M = (0.05, 80.0)  # of the readings of a depth camera in a building
 
+_READINGS_M = (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
+_SAMPLE_STEP = 13  # no divisor of a thumbnail's width: a sample from all over
+
 _REACH = 12  # largest shift tried, cells of the thumbnail
 _STRIDE = 2
 _MIN_SIDE = 5 * _REACH  # thumbnails smaller than that hold too little for shifts like these
@@ -47,11 +50,14 @@ def range_problem(depth_m: npt.NDArray[np.float32], config: ScaleConfig) -> str 
         config: Its range of depth and the least share of pixels in it.
     """
     low, high = config.min_reference_depth_m, config.max_reference_depth_m
-    with np.errstate(invalid="ignore"):
-        readings = depth_m[(depth_m > 0) & (depth_m < np.inf)]
-    in_range = float(((readings >= low) & (readings <= high)).sum()) / max(1, depth_m.size)
-    if len(readings) >= config.min_valid_fraction * depth_m.size and len(readings):
-        median_m = median(readings[::4])
+    least, most = _READINGS_M
+    readings = cv2.countNonZero(cv2.inRange(depth_m, least, most))
+    counted = cv2.countNonZero(cv2.inRange(depth_m, max(low, least), min(high, most)))
+    in_range = counted / max(1, depth_m.size)
+    sample = depth_m.ravel()[::_SAMPLE_STEP]
+    sample = sample[(sample > 0) & (sample < np.inf)]
+    if readings >= config.min_valid_fraction * depth_m.size and sample.size:
+        median_m = median(sample)
         implausible = not _PLAUSIBLE_MEDIAN_M[0] <= median_m <= _PLAUSIBLE_MEDIAN_M[1]
         for factor, words in ((1e-3, "millimetres read as metres"), (1e3, "metres divided twice")):
             if implausible and low <= median_m * factor <= high:
@@ -107,7 +113,7 @@ def edge_scores(
     scores = np.zeros((len(shifts), len(shifts)))
     height, width = grey.shape
     inner = edges[_REACH : height - _REACH, _REACH : width - _REACH]
-    rows, columns = np.nonzero(inner)
+    rows, columns = np.divmod(np.flatnonzero(inner), inner.shape[1])
     # A single line says nothing along itself, and little across.
     if not len(rows) or min(rows.std() / height, columns.std() / width) < _MIN_SPREAD:
         return scores, 0
@@ -115,8 +121,9 @@ def edge_scores(
     base = (rows[keep] + _REACH) * width + columns[keep] + _REACH
     offsets = (shifts[:, None] * width + shifts).ravel()
     contrast = _contrast(grey).ravel()
-    found = contrast.take(base[:, None] + offsets).mean(axis=0, dtype=np.float64)
-    return found.reshape(scores.shape), len(base)
+    found = contrast.take(base[:, None] + offsets)
+    mean = cv2.reduce(found, 0, cv2.REDUCE_AVG, dtype=cv2.CV_64F)
+    return np.asarray(mean, np.float64).reshape(scores.shape), len(base)
 
 
 def depth_edges(depth_m: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.bool_], int]:
@@ -149,7 +156,7 @@ def _contrast(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1)
     strength = cv2.magnitude(across, down)
-    return np.asarray(strength / (strength + strength.mean() + np.float32(1e-6)), np.float32)
+    return np.asarray(strength / (strength + (strength.mean() + np.float32(1e-6))), np.float32)
 
 
 class ReferenceCheck:

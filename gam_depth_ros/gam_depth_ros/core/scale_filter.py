@@ -203,20 +203,20 @@ class ScaleFilter:
         if belief is None:
             return self._not_known(stamp_ns, math.inf, "")
         age_s = (stamp_ns - belief.stamp_ns) / 1e9
-        sigma_log = self._sigma_log(belief, stamp_ns)
+        predicted = _predict(belief, stamp_ns, self._config)
+        sigma_log = self._sigma_log(predicted)
         lost = self._why_lost(age_s, sigma_log)
         if lost:
             return self._not_known(stamp_ns, age_s, lost)
-        value = math.exp(_predict(belief, stamp_ns, self._config).mean)
+        value = math.exp(predicted.mean)
         late = f"no fresh {self._kind} for {age_s:.1f} s" if age_s > self._config.fresh_s else ""
         reason = "; ".join(line for line in (late, self._trouble) if line)
         state = HOLDING if reason else LOCKED
         reason = reason or f"following the {self._kind}"
         return ScaleState(state, source, value, sigma_log, age_s, reason)
 
-    def _sigma_log(self, belief: _Belief, stamp_ns: int) -> float:
+    def _sigma_log(self, predicted: _Belief) -> float:
         """Return the sigma to publish: the belief's, wider where newer references contradict."""
-        predicted = _predict(belief, stamp_ns, self._config)
         variance = predicted.variance
         if self._config.source == "camera_height":
             # The same floor is bent the same way in every frame: no averaging removes that.

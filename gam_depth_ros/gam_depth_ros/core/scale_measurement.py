@@ -83,7 +83,7 @@ def reference_measurement(
     """
     # A regular grid of some thousand pixels gives the same median for a tenth of the time.
     step = max(1, math.isqrt(observation.depth.size // _MAX_SAMPLES))
-    reference_m = reference.depth_m[::step, ::step]
+    reference_m = np.ascontiguousarray(reference.depth_m[::step, ::step])
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = config.min_reference_depth_m, config.max_reference_depth_m
         valid = (reference_m > 0) & (reference_m >= low) & (reference_m <= high)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.sensor_model import SensorModel
-from gam_depth_ros.core.strips import every_green, strips
+from gam_depth_ros.core.strips import strips
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -143,7 +143,7 @@ class ReadingModel:
     def _surroundings(self, hole: Bytes, rgb: Bytes) -> Floats:
         """Return the relative variance for holes nearby and for black and white, half size."""
         share = cv2.blur(cv2.bitwise_not(hole), (_HOLE_WINDOW_PX, _HOLE_WINDOW_PX))
-        green = every_green(rgb, READINGS_PX)  # most of what the eye calls brightness
+        green = np.ascontiguousarray(rgb[::2, ::2, 1])  # most of what the eye calls brightness
         relative: Floats = cv2.LUT(green, self._of_brightness)
         cv2.add(relative, cv2.LUT(share, self._of_valid_share), dst=relative)
         return relative
