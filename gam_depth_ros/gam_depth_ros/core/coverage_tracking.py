@@ -78,7 +78,8 @@ class CoverageTracker:
             self.reset()
         self._newest_ns = stamp_ns
         if self._seen is not None and self._seen[0] < stamp_ns:
-            missing = np.nan_to_num(np.array(LEVELS) - self._seen[1], nan=0.0)
+            missing = np.array(LEVELS) - self._seen[1]
+            missing[np.isnan(missing)] = 0.0
             moved = self._log_gains + self._config.tracking_rate * missing
             self._log_gains, self._seen = self._limited(moved), None
         if self._config.tracking_rate == 0.0:

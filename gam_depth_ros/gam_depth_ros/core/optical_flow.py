@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.camera import Intrinsics
+from gam_depth_ros.core.medians import median
 
 Floats = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
@@ -24,6 +25,7 @@ _FIT_STEP = 4
 _FIT_ROUNDS = 4
 _FIT_SOFTNESS_PX = 0.1
 _MIN_FIT_POINTS = 24
+_RIDGE = np.diag([1e-9, 1.0, 1.0])
 _MAX_LOOMING = 0.5
 _EDGE_LOG = 0.02  # where linear and nearest look-up differ by more, an edge runs between
 _EXPOSURE_STEP = 2  # every how many-th pixel shows how the whole picture's brightness changed
@@ -179,21 +181,23 @@ def looming(flow: Floats, followed: npt.NDArray[np.bool_]) -> float:
     height, width = flow.shape[:2]
     points = pixel_grid(height, width)[step, step][chosen].astype(np.float64)
     moved = flow[step, step][chosen].astype(np.float64)
-    design = np.column_stack([np.ones(len(points)), points - points.mean(axis=0)])
+    design = np.ones((len(points), 3))
+    np.subtract(points, points.mean(axis=0), out=design[:, 1:])
     weight = np.ones(len(points))
     solution = np.zeros((3, 2))
     for _ in range(_FIT_ROUNDS):
         weighted = design * weight[:, None]
         normal = weighted.T @ design
         # A hint of ridge: points on one line leave a direction without any.
-        normal += np.diag([1e-9, 1.0, 1.0])
+        normal += _RIDGE
         solution = np.linalg.solve(normal, weighted.T @ moved)
-        distance = np.linalg.norm(moved - design @ solution, axis=1)
-        weight = 1.0 / np.maximum(distance, _FIT_SOFTNESS_PX)
-    scale = np.linalg.det(np.eye(2) + solution[1:])
+        off = moved - design @ solution
+        weight = 1.0 / np.maximum(np.hypot(off[:, 0], off[:, 1]), _FIT_SOFTNESS_PX)
+    (x_by_x, y_by_x), (x_by_y, y_by_y) = solution[1:].tolist()
+    scale = (1.0 + x_by_x) * (1.0 + y_by_y) - x_by_y * y_by_x
     if scale <= 0:
         return 0.0
-    return float(np.clip(0.5 * math.log(scale), -_MAX_LOOMING, _MAX_LOOMING))
+    return min(max(0.5 * math.log(scale), -_MAX_LOOMING), _MAX_LOOMING)
 
 
 def source_of(flow: Floats) -> Floats:
@@ -226,7 +230,7 @@ def looks_alike(now: Grey, before: Grey, gate: float) -> npt.NDArray[np.bool_]:
         gate: Grey levels, of 255, that it may differ by.
     """
     difference = np.subtract(now, before, dtype=np.int16)
-    exposure = np.median(difference[::_EXPOSURE_STEP, ::_EXPOSURE_STEP])
+    exposure = median(difference[::_EXPOSURE_STEP, ::_EXPOSURE_STEP].ravel())
     return np.asarray(np.abs(difference - np.float32(exposure)) <= gate, np.bool_)
 
 

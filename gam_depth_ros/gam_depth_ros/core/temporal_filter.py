@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.config import TemporalConfig
 from gam_depth_ros.core.label_hysteresis import fade_of, hold_labels
+from gam_depth_ros.core.medians import median
 from gam_depth_ros.core.optical_flow import (
     FlowEstimator,
     Motion,
@@ -269,8 +270,7 @@ class TemporalFilter:
         change = change[predicted.followed[step] & np.isfinite(change)]
         if not change.size:
             return 0.0, 0.0
-        whole = float(np.median(change))
-        config = self._config
+        config, whole = self._config, median(change)
         within = -config.frame_nearer_limit <= whole <= config.frame_farther_limit
         if not (within and predicted.explained):
             return whole, 0.0
