@@ -23,6 +23,7 @@ from gam_depth_ros import (
     cli_robustness,
 )
 from gam_depth_ros.cli_common import err_console, out_console
+from gam_depth_ros.cli_types import command
 from gam_depth_ros.model_list import LISTS_ENVIRONMENT_VARIABLE
 
 app = typer.Typer(
@@ -31,14 +32,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(cli_replay.replay)
-app.command()(cli_evaluate.evaluate)
-app.command()(cli_compare.compare)
-app.command()(cli_robustness.robustness)
-app.command()(cli_explain.explain)
-app.command()(cli_mine.mine)
-app.command()(cli_performance.performance)
-app.command()(cli_demo.demo)
+app.command()(command(cli_replay.replay))
+app.command()(command(cli_evaluate.evaluate))
+app.command()(command(cli_compare.compare))
+app.command()(command(cli_robustness.robustness))
+app.command()(command(cli_explain.explain))
+app.command()(command(cli_mine.mine))
+app.command()(command(cli_performance.performance))
+app.command()(command(cli_demo.demo))
 app.add_typer(cli_models.app, name="models")
 
 
@@ -51,6 +52,7 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
+@command
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     models: Annotated[

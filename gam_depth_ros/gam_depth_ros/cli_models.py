@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gam_depth_ros.cli_common import fetch_with_progress, one_line_errors, out_console
+from gam_depth_ros.cli_types import command
 from gam_depth_ros.core.model_file import ModelFile, default_model_path, read_model_file
 from gam_depth_ros.core.model_spec import METADATA_KEY, ModelContractError, ModelSpec
 from gam_depth_ros.model_list import (
@@ -84,6 +85,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A listed model.")]) -> None:
 
 
 @app.command(name="hash")
+@command
 def print_entry(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A model.")],
     url: Annotated[
