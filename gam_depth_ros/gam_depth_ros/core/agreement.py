@@ -61,13 +61,12 @@ def boundary_agreement(
     alone_l = boundaries & ~near_steps
     count = np.count_nonzero(steps) + np.count_nonzero(boundaries)
     alone = np.count_nonzero(alone_d) + np.count_nonzero(alone_l)
-    near_alone_l = _dilated(alone_l, config.tolerance_px)
-    factors = np.array((1.0, config.sigma_factor), np.float32)
+    label_only = _dilated(alone_l, config.tolerance_px).view(np.bool_)
     return Agreement(
         score=1.0 - alone / count if count else float("nan"),
-        depth_only=_dilated(alone_d, config.tolerance_px).astype(bool),
-        label_only=near_alone_l.astype(bool),
-        sigma_factor=factors[near_alone_l],
+        depth_only=_dilated(alone_d, config.tolerance_px).view(np.bool_),
+        label_only=label_only,
+        sigma_factor=np.where(label_only, np.float32(config.sigma_factor), np.float32(1.0)),
     )
 
 
@@ -83,7 +82,8 @@ def depth_steps(depth: npt.NDArray[np.float32], step: float) -> npt.NDArray[np.u
     """
     log_depth = np.asarray(cv2.log(depth), np.float32)
     return _either_side(
-        np.abs(np.diff(log_depth, axis=0)) > step, np.abs(np.diff(log_depth, axis=1)) > step
+        np.abs(log_depth[1:] - log_depth[:-1]) > step,
+        np.abs(log_depth[:, 1:] - log_depth[:, :-1]) > step,
     )
 
 
@@ -96,12 +96,12 @@ def _either_side(
     down: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.uint8]:
     """Return the pixels on either side of the marked pairs of vertical and side neighbours."""
-    marked = np.zeros((right.shape[0], down.shape[1]), np.uint8)
+    marked = np.zeros((right.shape[0], down.shape[1]), np.bool_)
     marked[1:] |= down
     marked[:-1] |= down
     marked[:, 1:] |= right
     marked[:, :-1] |= right
-    return marked
+    return marked.view(np.uint8)
 
 
 def _dilated(mask: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.uint8]:
