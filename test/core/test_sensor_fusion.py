@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, SOURCE_SENSOR
+from gam_depth_ros.core.fusion_rule import Estimate
+from gam_depth_ros.core.fusion_strip import Rows, SensorFrame, fused_strip
+from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
+from gam_depth_ros.core.sensor_readings import Readings
 
 LAWS = settings(max_examples=20, deadline=None)
 
@@ -231,3 +235,24 @@ def test_a_wide_hole_beyond_the_readings_end_is_less_sure_the_farther_it_is():
     # The readings end at 2 m: log depth from 0.4 before it counts, up to 0.5.
     assert 0.3 < end < 0.45
     assert 0.45 < beyond < 0.6
+
+
+@pytest.mark.parametrize("columns", [(0, 1), (3, 6), (29, 42), (61, 64)])
+def test_a_hole_is_filled_alike_however_few_columns_are_worked_out(columns):
+    rng = np.random.default_rng(2)
+    height, width, first, last = 32, 64, 8, 24
+    hole = np.zeros((height, width), np.uint8)
+    hole[10:15, slice(*columns)] = 255
+    sensor_m = np.where(hole == 0, np.float32(2.0), np.float32(0.0))
+    variance = np.full((height // 2, width // 2), 1e-4, np.float32)
+    cells = (height // CELL_PX, width // CELL_PX)
+    layer = Layer(*(0.5 + rng.random((2, *cells), np.float32)))
+    rows = Rows(first, *(0.5 + rng.random((2, last - first, width), np.float32)))
+    frame = SensorFrame(Readings(sensor_m, hole, variance), layer, None, 3.0, 1.0)
+    out = Estimate(*np.zeros((2, last - first, width), np.float32), np.zeros_like(hole[first:last]))
+    fused_strip(rows, frame, out)
+    inside, everywhere = hole[first:last] > 0, rows.aligned(layer)
+    np.testing.assert_allclose(out.depth_m[inside], everywhere.depth_m[inside], rtol=1e-6)
+    np.testing.assert_allclose(out.sigma_m[inside], everywhere.sigma_m[inside], rtol=1e-6)
+    assert ((out.source == SOURCE_NETWORK) == inside).all()
+    assert (out.depth_m[~inside] == 2.0).all()

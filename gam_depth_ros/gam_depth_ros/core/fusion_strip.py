@@ -120,7 +120,7 @@ def fused_strip(rows: Rows, frame: SensorFrame, out: Estimate) -> None:
     else:
         _average(rows, frame, frame.opinion, out)
     if cv2.countNonZero(hole):
-        _put(out, rows.aligned(frame.filling), hole)
+        _fill(rows, frame.filling, hole, out)
     if frame.share < 1:
         _put_all(out, _let_in(rows.prediction(), out, frame))
     if np.isnan(rows.depth_m.min()):  # a minimum is NaN where one of the values is
@@ -156,6 +156,18 @@ def _average(
         out.depth_m.reshape(-1)[where] = chosen.depth_m
         out.sigma_m.reshape(-1)[where] = chosen.sigma_m
         out.source.reshape(-1)[where] = chosen.source
+
+
+def _fill(rows: Rows, filling: Layer, hole: Bytes, out: Estimate) -> None:
+    """Write the aligned prediction into holes, worked out for the columns that have any."""
+    left, _, width, _ = cv2.boundingRect(hole)
+    # A cell more on either side: the outermost pixels lack a neighbour to be interpolated with.
+    first, last = max(left // CELL_PX - 1, 0), -(-(left + width) // CELL_PX) + 1
+    cells, pixels = np.s_[:, first:last], np.s_[:, first * CELL_PX : last * CELL_PX]
+    part = Rows(rows.first, rows.depth_m[pixels], rows.sigma_m[pixels])
+    onto = Estimate(out.depth_m[pixels], out.sigma_m[pixels], out.source[pixels])
+    layer = Layer(filling.factor[cells], filling.sigma_m[cells])
+    _put(onto, part.aligned(layer), hole[pixels])
 
 
 def _put_all(onto: Estimate, other: Estimate) -> None:

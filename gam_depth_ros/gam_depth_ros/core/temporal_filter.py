@@ -270,7 +270,7 @@ class TemporalFilter:
         change = change[predicted.followed[step] & np.isfinite(change)]
         if not change.size:
             return 0.0, 0.0
-        config, whole = self._config, median(change)
+        config, whole = self._config, float(np.float32(median(change)))
         within = -config.frame_nearer_limit <= whole <= config.frame_farther_limit
         if not (within and predicted.explained):
             return whole, 0.0
