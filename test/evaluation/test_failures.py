@@ -58,7 +58,17 @@ def test_the_commonest_cause_comes_first_and_the_worst_frames_are_kept_apart() -
     gallery.add(99, seen(50.0), None, FrameScores(0.4, 0.3, 0.0, 0.7))
     summary = gallery.summary()
     assert [(row["cause"], row["frames"]) for row in summary] == [(SCALE, 40), (BLIND, 1)]
+    assert [row["of_frames"] for row in summary] == [41, 41]
     kept = gallery.pictures()
     assert [picture.index for picture in kept[SCALE]] == [20, 35]
     assert [picture.index for picture in kept[BLIND]] == [99]
     assert math.isfinite(kept[BLIND][0].abs_rel)
+
+
+def test_a_cause_is_counted_among_the_frames_that_could_have_had_it() -> None:
+    gallery = FailureGallery()
+    gallery.add(0, seen(1.0), None, FrameScores(0.1, 0.3, 0.2, 0.7))
+    gallery.add(1, seen(3.0), None, FrameScores())  # no truth: nobody knows its scale's error
+    gallery.add(2, seen(5.0, ("dark",)), None, FrameScores())
+    counts = {row["cause"]: (row["frames"], row["of_frames"]) for row in gallery.summary()}
+    assert counts == {SCALE: (1, 1), f"{PICTURE}dark": (1, 3)}

@@ -53,11 +53,14 @@ class FailureGallery:
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
+        self._pictures = self._with_truth = 0
 
     def add(
         self, index: int, seen: Observation, truth_m: Float | None, scores: FrameScores
     ) -> None:
         """Judge one frame."""
+        self._pictures += 1
+        self._with_truth += math.isfinite(scores.floor_abs_rel)
         for cause, severity in causes_of(seen, scores).items():
             group = self._groups.setdefault(cause, _Group())
             group.frames += 1
@@ -83,9 +86,17 @@ class FailureGallery:
         group.worst = sorted(rest, key=lambda kept: -kept[0])[:KEPT_OF_A_CAUSE]
 
     def summary(self) -> list[dict[str, Any]]:
-        """Return cause, meaning and number of frames for the report, the commonest first."""
+        """Return cause, meaning and number of frames for the report, the commonest first.
+
+        ``of_frames`` is how many could have had it: a picture is judged without truth as well.
+        """
         return [
-            {"cause": cause, "about": _about(cause), "frames": group.frames}
+            {
+                "cause": cause,
+                "about": _about(cause),
+                "frames": group.frames,
+                "of_frames": self._pictures if cause.startswith(PICTURE) else self._with_truth,
+            }
             for cause, group in self._ordered()
         ]
 
