@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from gam_depth_ros.cli_common import (
     Recordings,
     Threads,
     batch_progress,
+    check_not_input,
     expected_frames,
     local_model,
     one_line_errors,
@@ -32,6 +34,7 @@ from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.pipeline import load_pipeline
+from gam_depth_ros.evaluation.annotated import AnnotatedBag
 from gam_depth_ros.evaluation.bag import BagError, Recording, open_recording
 from gam_depth_ros.evaluation.bag_writer import make_directory
 from gam_depth_ros.evaluation.batch import make_jobs, run_batch
@@ -86,6 +89,10 @@ def evaluate(
     flip: Annotated[
         bool, typer.Option("--flip", help="With --protocol: average with the mirrored picture.")
     ] = False,
+    bag: Annotated[
+        Path | None,
+        typer.Option("--bag", help="Also write a bag for RViz or Foxglove: in, out, and errors."),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Evaluate anew what was evaluated already.")
     ] = False,
@@ -102,6 +109,11 @@ def evaluate(
         names = [listed_name(entry, path) for entry, path in found if path is not None]
         first = models[0] if models else None
         several = len(recordings) > 1 or len(models) > 1
+        if bag is not None and (several or recorded or protocol is not None or dask is not None):
+            raise BagError(
+                "--bag: got several evaluations, --recorded, --protocol or --dask, expected one "
+                "recording and one model; evaluate it alone"
+            )
         if protocol is not None:
             test = _test_set(recordings[0], None if several else split, protocol)
             print_report(*_evaluate_test_set(test, protocol, first, out, flip, max_frames, threads))
@@ -118,7 +130,7 @@ def evaluate(
             config = pipeline_config(threads)
             source = open_recording(recordings[0], topics, config.pairing_slop_s)
             called = names[0] if names else ""
-            _evaluate_one(source, first, called, config, out, recorded, name, max_frames)
+            _evaluate_one(source, first, called, config, out, recorded, name, max_frames, bag)
 
 
 def _evaluate_one(
@@ -130,6 +142,7 @@ def _evaluate_one(
     recorded: bool,
     name: str | None,
     max_frames: int | None,
+    bag: Path | None,
 ) -> None:
     make_directory(out)  # before the work: what cannot be written is said at once
     with progress("evaluating", expected_frames(source, max_frames)) as advance:
@@ -139,14 +152,23 @@ def _evaluate_one(
             )
         else:
             pipeline = load_pipeline(model, config)
-            result = run_evaluation(source, pipeline, max_frames=max_frames, on_frame=advance)
+            with contextlib.ExitStack() as open_bags:
+                kept: dict[str, Any] = {}
+                if bag is not None:
+                    check_not_input(source.path, bag)
+                    labels = pipeline.engine.spec.labels
+                    writer = AnnotatedBag(bag, labels, config.pairing_slop_s)
+                    kept = {"on_perception": open_bags.enter_context(writer).add}
+                result = run_evaluation(
+                    source, pipeline, max_frames=max_frames, on_frame=advance, **kept
+                )
     report = result.report
     report["recording"]["name"] = name or report["recording"]["name"]
     if not recorded:  # there the bag tells which model it was
         report["model"]["name"] = listed or report["model"]["name"]
     paths = write_report(result, out)
     print_remarks(report["notes"], [entry["reason"] for entry in report["failures"]])
-    print_report(report, paths)
+    print_report(report, (*paths, *([] if bag is None else [bag])))
     if not report["frames"]["evaluated"] + report["frames"]["without_truth"]:
         raise typer.Exit(NOTHING_DONE)
 

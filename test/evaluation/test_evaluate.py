@@ -24,7 +24,7 @@ from gam_depth_ros.evaluation.bag import (
     sequence_to_bag,
     write_bag,
 )
-from gam_depth_ros.evaluation.evaluate import evaluate, evaluate_recorded
+from gam_depth_ros.evaluation.evaluate import evaluate, evaluate_recorded, rates
 from gam_depth_ros.evaluation.replay import replay
 from gam_depth_ros.evaluation.report import table_rows
 from gam_depth_ros.evaluation.verdict import remarks
@@ -282,3 +282,10 @@ def test_recorded_needs_outputs(sequence: Path, tmp_path: Path) -> None:
         evaluate_recorded(open_recording(tmp_path / "bag"))
     with pytest.raises(BagError, match="got a sequence folder, expected a bag"):
         evaluate_recorded(open_recording(sequence))
+
+
+def test_rates_are_of_images_that_came_and_of_outputs_that_went() -> None:
+    status = ["evaluated", "dropped", "without_truth", "dropped", "evaluated"]
+    series = [{"stamp_ns": 10**9 + i * 10**8, "status": name} for i, name in enumerate(status)]
+    assert rates(series) == {"in": pytest.approx(10.0), "out": pytest.approx(5.0)}
+    assert rates(series[:1]) == {"in": None, "out": None}

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gam_depth_ros.core.config import PipelineConfig
 from gam_depth_ros.core.engine import Engine
+from gam_depth_ros.core.frame import Perception
 from gam_depth_ros.core.labels import NYU13, LabelSet
 from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.allocation import keep_freed
@@ -34,10 +35,12 @@ from gam_depth_ros.evaluation.observation import Event, observe
 from gam_depth_ros.evaluation.protocols import Protocol, observe_test_set
 from gam_depth_ros.evaluation.public_sets import TestSet
 from gam_depth_ros.evaluation.recorded import observe_recorded, open_recorded
-from gam_depth_ros.evaluation.sample import Recording
+from gam_depth_ros.evaluation.sample import Recording, Sample
 from gam_depth_ros.evaluation.tally import Tally, counted, latency_summary
 
 FORMAT_VERSION = 1
+PROCESSED = ("evaluated", "without_truth")
+"""What became of an image that got an output."""
 PROTOCOL = (
     "Pixels with reference depth > 0, no upper limit; errors per image, mean over images; "
     "predictions clipped to 0.1-10 m. per_frame_median: the network's depth, before scale, fusion "
@@ -93,6 +96,7 @@ def evaluate(
     max_frames: int | None = None,
     on_frame: Callable[[], None] = lambda: None,
     timer: Callable[[], int] = time.perf_counter_ns,
+    on_perception: Callable[[Sample, Perception], None] = lambda sample, perception: None,
 ) -> EvaluationResult:
     """Run the pipeline over a recording and score what it gives.
 
@@ -102,10 +106,11 @@ def evaluate(
         max_frames: Stop after so many images; None for all.
         on_frame: Called after every image, for a progress bar.
         timer: Returns nanoseconds, for the latency.
+        on_perception: Called with each frame and what came of it.
     """
     spec = pipeline.engine.spec
     tally = Tally(spec.labels, pipeline.config)
-    _run(tally, observe(recording, pipeline, timer), max_frames, on_frame)
+    _run(tally, observe(recording, pipeline, timer, on_perception), max_frames, on_frame)
     what = "pipeline, from decoded frame to perception, one frame at a time"
     return _result(recording, "offline", _model(pipeline.engine), tally, what)
 
@@ -230,6 +235,7 @@ def _result(
             "topics": recording.topics,
             "duration_s": (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0,
         },
+        "rates_hz": rates(tally.series) if mode != "protocol" else None,
         "model": model,
         "scale_source": tally.scale_source,
         "frames": tally.counts,
@@ -258,3 +264,21 @@ def _result(
         failures=tally.causes.pictures(),
         film=tally.gallery.film(),
     )
+
+
+def rates(series: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """Return how many images came in a second, and how many outputs out; None for fewer than two.
+
+    Args:
+        series: One row an image, with ``stamp_ns`` and ``status``.
+    """
+    stamps_ns = {
+        "in": [row["stamp_ns"] for row in series],
+        "out": [row["stamp_ns"] for row in series if row["status"] in PROCESSED],
+    }
+    return {
+        name: (len(part) - 1) * 1e9 / (max(part) - min(part))
+        if len(part) > 1 and max(part) > min(part)
+        else None
+        for name, part in stamps_ns.items()
+    }

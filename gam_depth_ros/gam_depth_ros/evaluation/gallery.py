@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_SENSOR
 from gam_depth_ros.core.metrics import MAX_DEPTH_M, MIN_DEPTH_M
 from gam_depth_ros.evaluation.frame_pixels import FramePixels
 from gam_depth_ros.evaluation.observation import Float, Observation
@@ -38,6 +39,7 @@ class Picture:
         labels: h×w uint8 ids; None where there are none.
         abs_rel: Error after median alignment; NaN without truth.
         scale: Metres per unit; NaN unknown.
+        source: h×w uint8, where each published pixel came from; None unless the sensor gave some.
     """
 
     index: int
@@ -50,6 +52,7 @@ class Picture:
     labels: npt.NDArray[np.uint8] | None
     abs_rel: float
     scale: float
+    source: npt.NDArray[np.uint8] | None = None
 
 
 class Gallery:
@@ -142,7 +145,17 @@ def picture_of(
         labels=None if seen.labels is None else _shrink(seen.labels, size, cv2.INTER_NEAREST),
         abs_rel=abs_rel,
         scale=seen.scale,
+        source=_shown_source(seen, size),
     )
+
+
+def _shown_source(seen: Observation, size: tuple[int, int]) -> npt.NDArray[np.uint8] | None:
+    """Return where pixels came from, small; None where it is the network all over."""
+    if seen.source is None:
+        return None
+    source = np.asarray(_shrink(seen.source, size, cv2.INTER_NEAREST), np.uint8)
+    mixed = ((source == SOURCE_SENSOR) | (source == SOURCE_FUSED)).any()
+    return source if mixed else None
 
 
 def _shown_depth(

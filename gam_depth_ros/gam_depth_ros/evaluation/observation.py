@@ -126,7 +126,10 @@ def fitting_reference(sample: Sample, slop_s: float) -> Float | None:
 
 
 def observe(
-    recording: Recording, pipeline: PerceptionPipeline, timer: Callable[[], int]
+    recording: Recording,
+    pipeline: PerceptionPipeline,
+    timer: Callable[[], int],
+    on_perception: Callable[[Sample, Perception], None] = lambda sample, perception: None,
 ) -> Iterator[Event]:
     """Run the pipeline over a recording.
 
@@ -134,6 +137,7 @@ def observe(
         recording: Where the frames come from.
         pipeline: The pipeline; its state is reset first.
         timer: Returns nanoseconds, for the latency.
+        on_perception: Called with each frame and what came of it.
     """
     pipeline.reset()
     floor = ConstantFloor(pipeline.config)
@@ -149,6 +153,7 @@ def observe(
             yield FrameFailure(sample.frame.stamp_ns, sample.bag_time_ns, str(error))
             continue
         latency_ms = (timer() - started) / 1e6
+        on_perception(sample, perception)
         yield _observation(sample, perception, floor.step(sample), latency_ms, limits_m)
 
 

@@ -13,11 +13,18 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_SENSOR
 from gam_depth_ros.core.labels import LabelSet
 from gam_depth_ros.evaluation.gallery import Picture
 from gam_depth_ros.evaluation.observation import Float
 
 UNKNOWN_RGB = (205, 209, 214)
+SOURCE_RGB = {
+    SOURCE_SENSOR: (31, 95, 191),
+    SOURCE_NETWORK: (216, 96, 42),
+    SOURCE_FUSED: (60, 140, 80),
+}
+SOURCE_CAPTION = "sensor blue, network orange, both green"
 DEPTH_COLORS, ERROR_COLORS, SIGMA_COLORS = "turbo_r", "RdBu", "magma"
 ERROR_LIMIT = 0.5
 SIGMA_LIMIT = 0.5
@@ -105,7 +112,7 @@ def _panels(
     error = None
     if truth is not None and depth is not None:
         error = (depth - truth) / truth
-    return [
+    panels = [
         _panel("Colour", "", picture.rgb),
         _panel("Sensor", "m", None if truth is None else paint_depth(truth, limits_m)),
         _panel(
@@ -125,6 +132,9 @@ def _panels(
         ),
         _panel("Labels", "", painted_labels(picture, labels)),
     ]
+    if picture.source is not None:
+        panels.append(_panel("Source", SOURCE_CAPTION, painted_source(picture.source)))
+    return panels
 
 
 def _panel(title: str, caption: str, rgb: npt.NDArray[np.uint8] | None) -> dict[str, str]:
@@ -138,6 +148,14 @@ def paint_depth(depth_m: Float, limits_m: tuple[float, float]) -> npt.NDArray[np
     near, far = (float(np.log(limit)) for limit in limits_m)
     with np.errstate(invalid="ignore"):
         return paint(np.log(depth_m), DEPTH_COLORS, near, far)
+
+
+def painted_source(source: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return H×W×3 uint8 RGB: where each published pixel came from, in the caption's colours."""
+    table = np.full((256, 3), UNKNOWN_RGB, np.uint8)
+    for value, color in SOURCE_RGB.items():
+        table[value] = color
+    return table[source]
 
 
 def painted_labels(picture: Picture, labels: LabelSet) -> npt.NDArray[np.uint8] | None:
