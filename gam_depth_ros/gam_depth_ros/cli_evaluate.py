@@ -104,7 +104,8 @@ def evaluate(
     """
     topics = topics_of(image_topic, info_topic, depth_topic)
     with one_line_errors():
-        found = [(entry, local_model(entry)) for entry in model or [None]]
+        asked: Sequence[Path | None] = model or [None]
+        found = [(entry, local_model(entry)) for entry in asked]
         models = [path for _, path in found if path is not None]
         names = [listed_name(entry, path) for entry, path in found if path is not None]
         first = models[0] if models else None
