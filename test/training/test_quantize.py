@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from gam_depth_ros.core.config import EngineConfig
 from gam_depth_ros.core.engine import OnnxEngine
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.model_spec import ModelSpec
+from gam_depth_training.bias_correction import channel_means, correct_biases
 from gam_depth_training.export import (
     DeployedNetwork,
     compress_weights,
@@ -32,9 +34,7 @@ from gam_depth_training.quantize_parity import ParityError, QuantizationReport, 
 from gam_depth_training.release import load_network
 
 SIZE_HW = (64, 96)
-EDGE = NetworkShape(
-    "edge", (8, 8, 16, 16, 32), (16, 8, 16, 16), (16, 8, 16, 16), "zeros", "relu"
-)
+EDGE = NetworkShape("edge", (8, 8, 16, 16, 32), (16, 8, 16, 16), (16, 8, 16, 16), "zeros", "relu")
 
 
 def _pictures(count: int) -> list[ReferencePicture]:
@@ -156,3 +156,43 @@ def test_a_model_in_8_bits_already_and_no_frames_are_refused(exported, small, tm
         quantize_model(small[0], _pictures(1), _pictures(1), tmp_path / "o.onnx")
     with pytest.raises(QuantizationError, match="expected some of both"):
         quantize_model(exported[1], [], _pictures(1), tmp_path / "o.onnx")
+
+
+@pytest.fixture(scope="module")
+def uncorrected(exported: tuple[JointNetwork, Path]) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    path = exported[1].with_name("uncorrected.onnx")
+    options = QuantizeOptions(most_worse=1.0, correct_on=0)
+    pictures = _pictures(6)
+    quantize_model(exported[1], pictures[::2], pictures[1::2], path, options)
+    return unpack_weights(onnx.load(exported[1])), onnx.load(path)
+
+
+def test_corrected_biases_bring_each_channels_mean_back(uncorrected):
+    plain, quantized = uncorrected
+    by_name = {node.name: node.output[0] for node in plain.graph.node if node.op_type == "Conv"}
+    names = {node.name: node.output[0] for node in quantized.graph.node if node.op_type == "Conv"}
+    batches = [picture.rgb[None] for picture in _pictures(3)]
+    stored = next(
+        one for one in quantized.graph.initializer if one.name.endswith("conv.bias_quantized")
+    )
+    spoilt = numpy_helper.to_array(stored) + 2000
+    stored.CopyFrom(numpy_helper.from_array(spoilt, stored.name))
+    corrected = correct_biases(plain, quantized, batches)
+    wanted = channel_means(plain, list(by_name.values()), batches)
+
+    def farthest(model: onnx.ModelProto) -> float:
+        found = channel_means(model, list(names.values()), batches)
+        return max(abs(found[names[n]] - wanted[by_name[n]]).max() for n in names)
+
+    assert farthest(corrected) < 0.01
+    assert farthest(corrected) < 0.1 * farthest(quantized)
+
+
+def test_biases_of_another_network_are_refused(uncorrected):
+    plain, quantized = uncorrected
+    other = onnx.ModelProto()
+    other.CopyFrom(plain)
+    for node in other.graph.node:
+        node.name = f"other_{node.name}"
+    with pytest.raises(ValueError, match="counterpart in float"):
+        correct_biases(other, quantized, [_pictures(1)[0].rgb[None]])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from gam_depth_training.cli_fit import fail
@@ -31,6 +32,12 @@ def quantize(
         float,
         typer.Option(min=99, max=100, help="Share of an activation that its range must hold."),
     ] = 100.0,
+    correct_on: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Calibration frames on which biases are corrected; 0: none are corrected."
+        ),
+    ] = 0,
     most_worse: Annotated[
         float, typer.Option(min=0, help="Largest relative rise of AbsRel that is still written.")
     ] = 0.02,
@@ -42,13 +49,18 @@ def quantize(
 
     try:
         pictures = [list(recorded_pictures(path, frames)) for path in data]
-        report = quantize_model(
-            model,
-            [picture for recorded in pictures for picture in recorded[::2]],
-            [picture for recorded in pictures for picture in recorded[1::2]],
-            out,
-            QuantizeOptions(percentile=percentile, most_worse=most_worse),
-        )
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("quantise", total=None)
+            report = quantize_model(
+                model,
+                [picture for recorded in pictures for picture in recorded[::2]],
+                [picture for recorded in pictures for picture in recorded[1::2]],
+                out,
+                QuantizeOptions(percentile, most_worse=most_worse, correct_on=correct_on),
+                lambda done, of: bar.update(
+                    task, completed=done, total=of, description="correct biases"
+                ),
+            )
     except (ValueError, OSError, BagError) as error:
         raise fail(error) from error
     _show(report, out)

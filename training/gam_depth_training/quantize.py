@@ -26,6 +26,7 @@ from onnxruntime.quantization import (
 
 from gam_depth_ros.core.model_spec import INPUT_NAME, ModelSpec
 from gam_depth_ros.core.preprocessing import prepare
+from gam_depth_training.bias_correction import Step, correct_biases
 from gam_depth_training.model_metadata import (
     read_model,
     stored_metadata,
@@ -57,11 +58,15 @@ class QuantizeOptions:
             heads of depth and sigma.
         most_worse: Largest relative rise of AbsRel, or median change of depth where no frame has
             depth, at which the file is still written.
+        correct_on: Calibration frames, evenly spread, on which biases are corrected afterwards
+            (see gam_depth_training.bias_correction); 0 leaves them as they are, and is better
+            where ``percentile`` clips little.
     """
 
     percentile: float = 100.0
     float_nodes: tuple[str, ...] = ("semantic_head",)
     most_worse: float = 0.02
+    correct_on: int = 0
 
 
 def quantize_model(
@@ -70,6 +75,7 @@ def quantize_model(
     check: Sequence[ReferencePicture],
     out: Path,
     options: QuantizeOptions = QuantizeOptions(),
+    on_step: Step | None = None,
 ) -> QuantizationReport:
     """Write a model file in 8 bits.
 
@@ -79,6 +85,7 @@ def quantize_model(
         check: Other frames, with depth where there is any, on which both files answer.
         out: File to write; it carries the same contract.
         options: See QuantizeOptions.
+        on_step: Told how many convolutions are corrected, and of how many.
 
     Returns:
         How both files differ.
@@ -103,6 +110,10 @@ def quantize_model(
         onnx.save_model(onnx.shape_inference.infer_shapes(plain), str(source))
         _quantize(source, candidate, plain, spec, calibration, options)
         quantized = onnx.load(str(candidate))
+        if options.correct_on:
+            chosen = np.linspace(0, len(calibration) - 1, options.correct_on).round().astype(int)
+            batches = [prepare(calibration[i].rgb, spec.input_size_hw) for i in np.unique(chosen)]
+            quantized = correct_biases(onnx.load(str(source)), quantized, batches, on_step)
         quantized.producer_name = plain.producer_name
         write_model_file(quantized, metadata, candidate)
         report = compare_files(model, candidate, check)
