@@ -50,8 +50,8 @@ class Stopwatch:
 def spread(values: Iterable[float]) -> tuple[float, float, float]:
     """Return median, 99th percentile and largest of values, of which there must be one at least.
 
-    Percentiles lie on the line between two values, as numpy's do, which takes seven times as long for
-    a few hundred: once a second for every stage, and meanwhile no frame gets the interpreter.
+    Percentiles lie on the line between two values, as numpy's do, which takes seven times as long
+    for a few hundred: once a second for every stage, and meanwhile no frame gets the interpreter.
     """
     ordered = sorted(values)
     return _percentile(ordered, 0.5), _percentile(ordered, 0.99), ordered[-1]
