@@ -73,7 +73,11 @@ def cpu_temperature_c(zones: Path) -> float:
         zones: Directory with thermal_zone*/{type,temp}; ``temp`` in thousandths of a degree.
     """
     hottest = math.nan
-    for zone in sorted(zones.glob("thermal_zone*")):
+    try:
+        found = sorted(zones.glob("thermal_zone*"))
+    except OSError:  # a directory that may not be searched, a name too long
+        return hottest
+    for zone in found:
         try:
             kind = (zone / "type").read_text(encoding="ascii").strip().lower()
             degrees_c = int((zone / "temp").read_text(encoding="ascii")) / 1e3

@@ -235,3 +235,7 @@ def test_what_the_kernel_does_not_tell_of_the_processor_is_unknown(tmp_path, tex
 def test_without_a_readable_zone_the_temperature_is_unknown(tmp_path):
     assert math.isnan(cpu_temperature_c(tmp_path))
     assert math.isnan(cpu_temperature_c(tmp_path / "nowhere"))
+
+
+def test_zones_that_the_system_refuses_to_look_for_cost_no_report(tmp_path):
+    assert math.isnan(cpu_temperature_c(tmp_path / ("x" * 300)))

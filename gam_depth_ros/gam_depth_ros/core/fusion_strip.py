@@ -6,6 +6,7 @@ Allocating whole images for every step of the arithmetic costs more than the ari
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import cv2 as typed_cv2
@@ -71,10 +72,10 @@ class Rows:
         sigma_m = self.upsampled(layer.sigma_m, CELL_PX)
         return Estimate(depth_m, sigma_m, self._source(SOURCE_NETWORK))
 
-    def sensor(self, readings: Readings) -> Estimate:
+    def sensor(self, frame: SensorFrame) -> Estimate:
         """Return the readings with their sigma; depth 0 in holes."""
-        sigma_m = self.upsampled(readings.sigma_m, READINGS_PX)
-        return Estimate(self.of(readings.depth_m), sigma_m, self._source(SOURCE_SENSOR))
+        sigma_m = self.upsampled(frame.sigma_m, READINGS_PX)
+        return Estimate(self.of(frame.readings.depth_m), sigma_m, self._source(SOURCE_SENSOR))
 
     def weighing(self, low: Weighing) -> Weighing:
         """Return these rows of a weighing on the grid of the readings' variance."""
@@ -111,12 +112,18 @@ class SensorFrame:
     gate_sigmas: float
     share: float
 
+    @cached_property
+    def sigma_m(self) -> Floats:
+        """H/2×W/2 float32 metres of the readings; strips that ask share one square root."""
+        sigma_m: Floats = cv2.sqrt(self.readings.variance_m2)
+        return sigma_m
+
 
 def fused_strip(rows: Rows, frame: SensorFrame, out: Estimate) -> None:
     """Write sensor and prediction in one image, holes filled."""
     hole = rows.of(frame.readings.hole)
     if frame.opinion is None:
-        _put_all(out, rows.sensor(frame.readings))
+        _put_all(out, rows.sensor(frame))
     else:
         _average(rows, frame, frame.opinion, out)
     if cv2.countNonZero(hole):
@@ -124,7 +131,7 @@ def fused_strip(rows: Rows, frame: SensorFrame, out: Estimate) -> None:
     if frame.share < 1:
         _put_all(out, _let_in(rows.prediction(), out, frame))
     if np.isnan(rows.depth_m.min()):  # a minimum is NaN where one of the values is
-        _put_readings(out, rows, rows.sensor(frame.readings), hole)
+        _put_readings(out, rows, rows.sensor(frame), hole)
 
 
 def held_strip(rows: Rows, memory: Layer, share: float, out: Estimate) -> None:

@@ -49,12 +49,6 @@ class Readings:
     hole: Bytes
     variance_m2: Floats
 
-    @property
-    def sigma_m(self) -> Floats:
-        """H/2×W/2 float32 metres, the square root of the variance."""
-        sigma_m: Floats = cv2.sqrt(self.variance_m2)
-        return sigma_m
-
 
 class ReadingModel:
     """Turns depth images into readings.
