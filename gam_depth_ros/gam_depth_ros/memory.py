@@ -11,7 +11,7 @@ def spare_what_is_loaded() -> None:
 
     A full collection looks at each of them: some 30 ms of processor time where ROS and ONNX Runtime
     are loaded, in which no other thread runs Python. Modules stay for good, so there is nothing to
-    find. To be called before a model is loaded: what is spared in a cycle is never freed.
+    find. To be called before there is a node: what is spared in a cycle is never freed.
     """
     gc.collect()
     gc.freeze()

@@ -238,6 +238,9 @@ class GamDepthNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT, SIGTERM or a lifecycle shutdown; returns the exit status."""
+    # Before there is a participant: what is spared in a cycle is not destroyed at the end either,
+    # and would leave its shared memory behind.
+    memory.spare_what_is_loaded()
     stop = live_graph.start(args)
     try:
         node = GamDepthNode()
@@ -245,7 +248,6 @@ def main(args: list[str] | None = None) -> int:
         rclpy.logging.get_logger("gam_depth").fatal(str(error))
         rclpy.try_shutdown()
         return 1
-    memory.spare_what_is_loaded()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -29,7 +29,7 @@ BESIDE = {
     "coverage_curve", "sparsification", "states", "still_pairs", "withheld_share",
     "withheld_frames", "conditions", "confusion", "reliability", "classes_in_truth",
 }  # fmt: skip
-ONE_VALUE = ("temporal.reaction_frames", "health.drift")
+ONE_VALUE = ("temporal.reaction_frames", "health.drift", "rates_hz")
 
 
 @pytest.fixture(scope="module")

@@ -198,7 +198,9 @@ def _let_in(prediction: Estimate, target: Estimate, frame: SensorFrame) -> Estim
     both = np.full_like(target.source, SOURCE_FUSED)
     cv2.copyTo(target.source, from_network, dst=both)
     result = Estimate(result.depth_m, result.sigma_m, both)
-    sigma = cv2.magnitude(prediction.sigma_m, target.sigma_m)
+    # Not cv2.magnitude, see metric_depth.
+    squares = [cv2.multiply(one.sigma_m, one.sigma_m) for one in (prediction, target)]
+    sigma = cv2.sqrt(cv2.add(*squares))
     limit = cv2.scaleAdd(sigma, -frame.gate_sigmas, prediction.depth_m)
     _put(result, target, cv2.compare(target.depth_m, limit, cv2.CMP_LT))
     return result

@@ -45,10 +45,13 @@ def metric_depth(
 def _sigma_m(network_log: Floats, scale_log: float, depth_m: Floats) -> Floats:
     """Join both sigmas of log depth, and go to metres; by parts that stay in the cache."""
     sigma_m = np.empty_like(depth_m)
-    scale_rows = np.full((_ROWS, depth_m.shape[1]), scale_log, np.float32)
+    scale_variance = np.float32(scale_log**2)
     for first in range(0, len(depth_m), _ROWS):
         rows = np.s_[first : first + _ROWS]
-        part, log = sigma_m[rows], network_log[rows]
-        cv2.magnitude(log, scale_rows[: len(log)], magnitude=part)
-        cv2.multiply(part, depth_m[rows], dst=part)
+        part = sigma_m[rows]
+        # Not cv2.magnitude: its last bit depends on where in memory an array happens to lie.
+        np.square(network_log[rows], out=part)
+        part += scale_variance
+        cv2.sqrt(part, dst=part)
+        part *= depth_m[rows]
     return sigma_m

@@ -155,7 +155,8 @@ def _contrast(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return the picture's gradient, squashed to 0..1 about its mean: strong edges count once."""
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    strength = cv2.magnitude(across, down)
+    # Not cv2.magnitude, see metric_depth.
+    strength = cv2.sqrt(cv2.add(cv2.multiply(across, across), cv2.multiply(down, down)))
     return np.asarray(strength / (strength + (strength.mean() + np.float32(1e-6))), np.float32)
 
 

@@ -127,6 +127,7 @@ KINDS = {
     "p50": Kind("latency p50", "ms", "lower", "median over frames"),
     "p99": Kind("latency p99", "ms", "lower", "99th percentile over frames"),
     "mean": Kind("latency mean", "ms", "lower", "mean over frames"),
+    "rates_hz": Kind("rate", "Hz", "higher", "images that could be read, and outputs, a second"),
     "stages_p50": Kind("stage p50", "ms", "lower", "median over frames of one stage"),
 }  # fmt: skip
 """By the last name that a figure's key has in the report, or by its group's."""

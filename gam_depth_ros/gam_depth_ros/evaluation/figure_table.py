@@ -25,8 +25,8 @@ def figure_table(report: Report) -> dict[str, Report]:
     Each entry has ``value``, ``unit``, ``alignment`` (a name of
     :data:`~gam_depth_ros.evaluation.figure_kinds.ALIGNMENTS`), ``better``, ``meaning``, ``frames``
     (how many the figure is of), and ``interval``, the ends of the 95 % interval over frames; None
-    where too few frames tell it, and for the two kinds that are one value each: a reaction, which
-    is one trial, and drift, which is where the recording ended.
+    where too few frames tell it, and for the three kinds that are one value each: a reaction, which
+    is one trial, drift, which is where the recording ended, and rates, which are its whole length.
     """
     fixed = report["scale_source"] == "fixed"
     metric = "fixed_scale" if fixed else _ONLINE
@@ -42,6 +42,7 @@ def figure_table(report: Report) -> dict[str, Report]:
             *_health(report["health"]),
             *_labels(report["segmentation"]),
             *_latency(report["latency_ms"]),
+            *_each("rates_hz", report["rates_hz"] or {}, report["frames"]["in"], {}),
         ]
     )
 
