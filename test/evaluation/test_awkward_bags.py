@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,10 @@ from gam_depth_ros.evaluation.verdict import headline
 
 TICKS = 100_000
 STEP_NS = round(INTERVAL_S * 1e9)
+AS_MUCH_AGAIN = (
+    "INSERT INTO messages (topic_id, timestamp, data) "
+    "SELECT topic_id, timestamp + 1000000000, data FROM messages"
+)
 
 
 def color(index: int) -> OutMessage:
@@ -121,22 +127,43 @@ def test_an_mcap_that_is_still_being_written_gives_what_is_there_and_what_comes(
     assert at_first < report["frames"]["in"] < 15
 
 
-@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
-def test_a_database_that_is_still_being_written_gives_what_was_committed(
-    tmp_path: Path, journal: str
+def test_what_still_lies_in_a_write_ahead_log_is_not_read_and_the_report_says_so(
+    tmp_path: Path, model: Path
 ) -> None:
-    sequence_to_bag(make_sequence(tmp_path / "s", frames=8), tmp_path / "bag", "sqlite3")
-    (tmp_path / "bag" / "metadata.yaml").unlink()
-    recorder = sqlite3.connect(tmp_path / "bag" / "bag.db3")
-    try:
-        recorder.execute(f"PRAGMA journal_mode={journal}")
-        recorder.execute("BEGIN IMMEDIATE")
-        recorder.execute(
-            "INSERT INTO messages (topic_id, timestamp, data) "
-            "SELECT topic_id, timestamp + 1000000000, data FROM messages"
-        )
+    with recorder_of(tmp_path) as recorder:
+        recorder.execute("PRAGMA journal_mode=WAL")
+        recorder.execute("PRAGMA wal_autocheckpoint=0")
+        recorder.execute(AS_MUCH_AGAIN)
+        recorder.commit()
+        report = evaluate(open_recording(tmp_path / "bag"), plain_pipeline(model)).report
+        assert report["frames"]["in"] == 8
+        assert sum("got bag.db3-wal beside the bag" in note for note in report["notes"]) == 1
+        alone = open_recording(tmp_path / "bag" / "bag.db3")
+        assert any("bag.db3-wal" in note for note in alone.notes)
+        recorder.execute("PRAGMA wal_checkpoint")  # what the note advises
+        assert len(list(open_recording(tmp_path / "bag").frames())) == 16
+    whole = open_recording(tmp_path / "bag")  # the recorder ended, and took its log away
+    assert len(list(whole.frames())) == 16
+    assert not any("-wal" in note for note in whole.notes)
+
+
+def test_a_recorder_that_holds_the_database_locked_holds_up_no_reading(tmp_path: Path) -> None:
+    with recorder_of(tmp_path) as recorder:
+        recorder.execute("PRAGMA journal_mode=DELETE")
+        recorder.execute("PRAGMA cache_spill=OFF")  # nothing goes to the file before the commit
+        recorder.execute("BEGIN EXCLUSIVE")
+        recorder.execute(AS_MUCH_AGAIN)
+        assert len(list(open_recording(tmp_path / "bag").frames())) == 8
+        recorder.commit()
         recording = open_recording(tmp_path / "bag")
-        assert len(list(recording.frames())) == 8
-    finally:
-        recorder.rollback()
-        recorder.close()
+        assert len(list(recording.frames())) == 16
+        assert not any("-wal" in note for note in recording.notes)
+
+
+@contextmanager
+def recorder_of(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Write a bag of 8 frames and hold it open, as a recorder does that has not ended."""
+    sequence_to_bag(make_sequence(folder / "s", frames=8), folder / "bag", "sqlite3")
+    (folder / "bag" / "metadata.yaml").unlink()
+    with closing(sqlite3.connect(folder / "bag" / "bag.db3")) as recorder:
+        yield recorder

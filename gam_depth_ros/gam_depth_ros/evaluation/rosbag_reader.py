@@ -82,7 +82,7 @@ class Bag:
         self.path = path
         self.is_ros1 = is_ros1
         self._parts = parts
-        self._note = note
+        self._notes = [note, *_unmoved(path)]
         self._own_types: dict[str, Typestore] = {}
         self.topics: dict[str, StoredTopic] = {}
         for part in parts:
@@ -91,7 +91,7 @@ class Bag:
     @property
     def problems(self) -> tuple[str, ...]:
         """One line for each thing that could not be read."""
-        lines = [self._note, *(part.problem for part in self._parts)]
+        lines = [*self._notes, *(part.problem for part in self._parts)]
         return tuple(f"{self.path}: {line}" for line in lines if line)
 
     def messages(self, names: Collection[str]) -> Iterator[RawMessage]:
@@ -200,6 +200,29 @@ def _storage_files(path: Path) -> list[Path]:
     files = (file for suffix in STORAGE_SUFFIXES for file in path.glob(f"*{suffix}"))
     # Split bags are numbered: name_2 comes before name_10.
     return sorted(files, key=lambda file: (len(file.name), file.name))
+
+
+def _unmoved(path: Path) -> list[str]:
+    """Return a line for each sqlite3 file with a write-ahead log, which no reader here reads.
+
+    A recorder in that mode (rosbag2's resilient preset) writes there first, and moves the
+    messages into the file from time to time; a power cut leaves them where they are.
+    """
+    files = _storage_files(path) if path.is_dir() else [path]
+    return [
+        f"got {file.name}-wal beside the bag: what the recorder has not yet moved into "
+        f"{file.name} is not read; `sqlite3 {file.name} 'PRAGMA wal_checkpoint'` moves it"
+        for file in files
+        if file.suffix == ".db3" and _size_of(Path(f"{file}-wal"))
+    ]
+
+
+def _size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 of one that is not there, or no longer."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _open_file(path: Path) -> StorageFile:
