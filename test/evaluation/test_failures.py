@@ -65,10 +65,14 @@ def test_the_commonest_cause_comes_first_and_the_worst_frames_are_kept_apart() -
     assert math.isfinite(kept[BLIND][0].abs_rel)
 
 
-def test_a_cause_is_counted_among_the_frames_that_could_have_had_it() -> None:
+def test_a_cause_is_counted_among_the_frames_with_truth_unless_it_is_the_picture() -> None:
     gallery = FailureGallery()
     gallery.add(0, seen(1.0), None, FrameScores(0.1, 0.3, 0.2, 0.7))
     gallery.add(1, seen(3.0), None, FrameScores())  # no truth: nobody knows its scale's error
     gallery.add(2, seen(5.0, ("dark",)), None, FrameScores())
-    counts = {row["cause"]: (row["frames"], row["of_frames"]) for row in gallery.summary()}
-    assert counts == {SCALE: (1, 1), f"{PICTURE}dark": (1, 3)}
+    gallery.add(3, seen(7.0, ("dark",)), None, FINE)
+    counts = {
+        row["cause"]: (row["frames"], row["of_frames"], row["with_truth"])
+        for row in gallery.summary()
+    }
+    assert counts == {SCALE: (1, 2, True), f"{PICTURE}dark": (2, 4, False)}

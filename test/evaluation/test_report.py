@@ -10,8 +10,10 @@ import pytest
 from plain_pipeline import plain_pipeline
 from recording_maker import make_sequence
 
+from gam_depth_ros.core.config import HealthConfig
 from gam_depth_ros.evaluation.bag import open_recording
 from gam_depth_ros.evaluation.evaluate import evaluate
+from gam_depth_ros.evaluation.failures import PICTURE
 from gam_depth_ros.evaluation.gallery import CANDIDATES, Gallery
 from gam_depth_ros.evaluation.observation import Observation
 from gam_depth_ros.evaluation.report import COLUMNS, write_report
@@ -109,6 +111,20 @@ def test_recording_that_fails_throughout_still_gives_a_page(sequence: Path, mode
     _, page = write_report(result, sequence / "out")
     assert result.report["frames"]["failed"] == 6
     assert "No frame could be evaluated" in page.read_text()
+
+
+def test_a_cause_of_the_picture_is_not_said_to_need_truth_where_an_image_is_lost(
+    sequence: Path, model: Path
+) -> None:
+    (sequence / "color" / "000002.png").write_bytes(b"no picture")
+    # Drawn pictures are as plain as that of a covered lens.
+    result = evaluate(open_recording(sequence), plain_pipeline(model, health=HealthConfig()))
+    (cause,) = result.report["failure_causes"]
+    assert cause["cause"].startswith(PICTURE)
+    assert (result.report["frames"]["in"], cause["frames"], cause["of_frames"]) == (6, 5, 5)
+    page = write_report(result, sequence / "out")[1].read_text()
+    shown = cause["cause"].capitalize()
+    assert f"{shown} <span>5 of 5 frames · {cause['about']}</span>" in page
 
 
 def test_names_from_a_recording_cannot_break_the_page(tmp_path: Path, model: Path) -> None:

@@ -88,17 +88,22 @@ class FailureGallery:
     def summary(self) -> list[dict[str, Any]]:
         """Return cause, meaning and number of frames for the report, the commonest first.
 
-        ``of_frames`` is how many could have had it: a picture is judged without truth as well.
+        ``of_frames``: for a cause of the picture all that were processed, for any other, which
+        is ``with_truth``, those of them with truth, whatever was wrong with their pictures.
         """
-        return [
-            {
-                "cause": cause,
-                "about": _about(cause),
-                "frames": group.frames,
-                "of_frames": self._pictures if cause.startswith(PICTURE) else self._with_truth,
-            }
-            for cause, group in self._ordered()
-        ]
+        rows = []
+        for cause, group in self._ordered():
+            with_truth = not cause.startswith(PICTURE)
+            rows.append(
+                {
+                    "cause": cause,
+                    "about": _about(cause),
+                    "frames": group.frames,
+                    "of_frames": self._with_truth if with_truth else self._pictures,
+                    "with_truth": with_truth,
+                }
+            )
+        return rows
 
     def pictures(self) -> dict[str, list[Picture]]:
         """Return the worst pictures by cause, in the summary's order."""
