@@ -117,12 +117,26 @@ def _start_late(bar: Progress, started_s: float) -> None:
         bar.start()
 
 
-def check_not_input(recording: Path, out: Path) -> None:
-    """Raise BagError if writing ``out`` would replace what is read."""
+def check_not_input(recording: Path, out: Path, option: str = "--out") -> None:
+    """Raise BagError if writing ``out``, which ``option`` named, would replace what is read."""
     if recording.resolve().is_relative_to(out.resolve()):
         raise BagError(
             f"{out}: got the recording itself, or the directory it lies in, expected a new path; "
-            "choose another --out"
+            f"choose another {option}"
+        )
+
+
+def check_new_bag(recording: Path, bag: Path, out: Path) -> None:
+    """Raise BagError if ``--bag`` would replace something, or is where ``--out`` is to be."""
+    check_not_input(recording, bag, "--bag")
+    if bag.exists():
+        raise BagError(
+            f"--bag {bag}: got a path that exists, expected a new one; choose another --bag"
+        )
+    if out.resolve().is_relative_to(bag.resolve()):
+        raise BagError(
+            f"--bag {bag}: got the directory of --out, expected one of its own; "
+            "choose another --bag"
         )
 
 

@@ -20,7 +20,7 @@ from gam_depth_ros.cli_common import (
     Recordings,
     Threads,
     batch_progress,
-    check_not_input,
+    check_new_bag,
     expected_frames,
     local_model,
     one_line_errors,
@@ -145,6 +145,8 @@ def _evaluate_one(
     max_frames: int | None,
     bag: Path | None,
 ) -> None:
+    if bag is not None:
+        check_new_bag(source.path, bag, out)
     make_directory(out)  # before the work: what cannot be written is said at once
     with progress("evaluating", expected_frames(source, max_frames)) as advance:
         if recorded:
@@ -156,7 +158,6 @@ def _evaluate_one(
             with contextlib.ExitStack() as open_bags:
                 kept: dict[str, Any] = {}
                 if bag is not None:
-                    check_not_input(source.path, bag)
                     labels = pipeline.engine.spec.labels
                     writer = AnnotatedBag(bag, labels, config.pairing_slop_s)
                     kept = {"on_perception": open_bags.enter_context(writer).add}

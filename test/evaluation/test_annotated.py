@@ -71,6 +71,32 @@ def test_the_bag_comes_with_the_report(
     assert open_bag(bag).topics[ERROR_COLOR].count == 6
 
 
+def test_a_bag_that_would_replace_something_is_refused_before_anything_is_done(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    out, there = tmp_path / "out", tmp_path / "there"
+    there.mkdir()
+    exists = "got a path that exists, expected a new one; choose another --bag"
+    own = "got the recording itself, or the directory it lies in"
+    for bag, expected in ((there, exists), (sequence, own), (sequence.parent, own)):
+        code, text = run("evaluate", sequence, "--model", model, "--out", out, "--bag", bag)
+        assert code == 2
+        assert expected in " ".join(text.split())
+        assert " ".join(text.split()).endswith("choose another --bag")
+    assert not out.exists()
+    assert not list(there.iterdir())
+
+
+def test_the_bag_cannot_be_the_directory_of_the_report(
+    sequence: Path, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code, text = run("evaluate", sequence, "--model", model, "--out", out, "--bag", out)
+    assert code == 2
+    assert "got the directory of --out" in " ".join(text.split())
+    assert not out.exists()
+
+
 def test_a_bag_of_several_evaluations_is_refused(sequence: Path, tmp_path: Path) -> None:
     code, text = run(
         "evaluate", sequence, sequence, "--out", tmp_path / "o", "--bag", tmp_path / "b"
