@@ -289,3 +289,5 @@ def test_rates_are_of_images_that_came_and_of_outputs_that_went() -> None:
     series = [{"stamp_ns": 10**9 + i * 10**8, "status": name} for i, name in enumerate(status)]
     assert rates(series) == {"in": pytest.approx(10.0), "out": pytest.approx(5.0)}
     assert rates(series[:1]) == {"in": None, "out": None}
+    failed = {"stamp_ns": 5, "status": "failed"}  # the receive time: of another clock
+    assert rates([failed, *series]) == rates(series)

@@ -41,6 +41,8 @@ from gam_depth_ros.evaluation.tally import Tally, counted, latency_summary
 FORMAT_VERSION = 1
 PROCESSED = ("evaluated", "without_truth")
 """What became of an image that got an output."""
+PROTOCOL_MODE = "protocol"
+"""Mode of a report on a test set's single pictures: no two of them are neighbours."""
 PROTOCOL = (
     "Pixels with reference depth > 0, no upper limit; errors per image, mean over images; "
     "predictions clipped to 0.1-10 m. per_frame_median: the network's depth, before scale, fusion "
@@ -140,7 +142,7 @@ def evaluate_test_set(
     tally = Tally(engine.spec.labels, PipelineConfig(), block_frames=1)
     events = observe_test_set(test_set.frames(), engine, protocol, flip=flip)
     _run(tally, events, max_frames, on_frame)
-    result = _result(test_set, "protocol", _model(engine), tally, "not taken")
+    result = _result(test_set, PROTOCOL_MODE, _model(engine), tally, "not taken")
     result.report["intervals"] = {**INTERVALS, "method": OF_PICTURES}
     if result.report["depth"] is not None:
         result.report["depth"]["protocol"] = protocol.text(flip=flip)
@@ -235,7 +237,7 @@ def _result(
             "topics": recording.topics,
             "duration_s": (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0,
         },
-        "rates_hz": rates(tally.series) if mode != "protocol" else None,
+        "rates_hz": rates(tally.series) if mode != PROTOCOL_MODE else None,
         "model": model,
         "scale_source": tally.scale_source,
         "frames": tally.counts,
@@ -267,14 +269,16 @@ def _result(
 
 
 def rates(series: Sequence[dict[str, Any]]) -> dict[str, float | None]:
-    """Return how many images came in a second, and how many outputs out; None for fewer than two.
+    """Return the images that could be read and the outputs, a second; None for fewer than two.
 
     Args:
         series: One row an image, with ``stamp_ns`` and ``status``.
     """
+    # A failed image may have no stamp: its row then has the receive time, of another clock.
+    read = [row for row in series if row["status"] != "failed"]
     stamps_ns = {
-        "in": [row["stamp_ns"] for row in series],
-        "out": [row["stamp_ns"] for row in series if row["status"] in PROCESSED],
+        "in": [row["stamp_ns"] for row in read],
+        "out": [row["stamp_ns"] for row in read if row["status"] in PROCESSED],
     }
     return {
         name: (len(part) - 1) * 1e9 / (max(part) - min(part))
