@@ -20,6 +20,7 @@ from gam_depth_ros.evaluation.comparison import (
     EQUAL,
     METRICS,
     NOT_JUDGED,
+    OF_PICTURES,
     UNKNOWN,
     WORSE,
     compare,
@@ -27,6 +28,7 @@ from gam_depth_ros.evaluation.comparison import (
     pair_results,
 )
 from gam_depth_ros.evaluation.comparison_page import comparison_headline, render_comparison
+from gam_depth_ros.evaluation.evaluate import PROTOCOL_MODE
 from gam_depth_ros.evaluation.gate import Gate, Limit, judge, load_gate
 
 
@@ -101,6 +103,17 @@ def test_recordings_weigh_the_same_whatever_their_length() -> None:
         0.0,
         pytest.approx(0.1),
     ]
+
+
+def test_the_method_says_which_pictures_are_drawn_one_by_one() -> None:
+    kitchen = report({"abs_rel": [0.2] * 9}), report({"abs_rel": [0.2] * 9})
+    pictures = tuple({**one, "mode": PROTOCOL_MODE} for one in kitchen)
+    half = kitchen[0], pictures[1]
+    compared = [compare(pairs) for pairs in ([pictures], [kitchen, pictures], [kitchen], [half])]
+    said = [OF_PICTURES in one["protocol"] for one in compared]
+    assert said == [True, True, False, False]
+    assert compared[0]["metrics"][0]["block_frames"] == 1
+    assert "Neighbouring" not in render_comparison({**compared[0], "gate": None})
 
 
 def test_results_are_paired_by_their_recordings() -> None:

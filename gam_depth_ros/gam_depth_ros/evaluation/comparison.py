@@ -24,18 +24,21 @@ from gam_depth_ros.evaluation.bootstrap import (
     Interval,
     interval_of_mean,
 )
+from gam_depth_ros.evaluation.evaluate import PROTOCOL_MODE
 from gam_depth_ros.evaluation.report import JSON_NAME
 
 FORMAT_VERSION = 1
 BETTER, WORSE, EQUAL, UNKNOWN = "better", "worse", "no difference", "too few frames"
 NOT_JUDGED = "not judged"
-OF_PICTURES = "protocol"
-"""Mode of a report on single pictures: no two of them are neighbours."""
 PROTOCOL = (
     "B − A of each frame that both scored, mean over frames, then over recordings with the same "
     f"weight; intervals of {100 * CONFIDENCE:.0f} % by a circular block bootstrap within each "
     f"recording ({RESAMPLES} resamples). A verdict needs an interval without zero. Latency "
     "gets none: the two runs had the machine at different times."
+)
+OF_PICTURES = (
+    " A test set's pictures are no neighbours: where a figure is of such pictures alone, each is "
+    "drawn by itself."
 )
 
 Report = dict[str, Any]
@@ -163,7 +166,7 @@ def compare(pairs: Sequence[tuple[Report, Report]], *, seed: int = 0) -> dict[st
         )
     return {
         "format_version": FORMAT_VERSION,
-        "protocol": PROTOCOL,
+        "protocol": PROTOCOL + OF_PICTURES if any(map(_of_pictures, pairs)) else PROTOCOL,
         "confidence": CONFIDENCE,
         "a": _about(pairs[0][0]),
         "b": _about(pairs[0][1]),
@@ -181,7 +184,7 @@ def _compared(
     values = [pair for pair in values if pair[0].size]
     if not values:
         return None
-    pictures = all(report.get("mode") == OF_PICTURES for pair in pairs for report in pair)
+    pictures = all(map(_of_pictures, pairs))
     interval = interval_of_mean(
         [b - a for a, b in values], seed=seed, block_frames=1 if pictures else None
     )
@@ -200,6 +203,10 @@ def _compared(
         "frames": interval.frames,
         "block_frames": interval.block_frames,
     }
+
+
+def _of_pictures(pair: tuple[Report, Report]) -> bool:
+    return all(report.get("mode") == PROTOCOL_MODE for report in pair)
 
 
 def _verdict(metric: Metric, interval: Interval) -> str:
