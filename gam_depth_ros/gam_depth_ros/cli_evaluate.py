@@ -36,7 +36,7 @@ from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.pipeline import load_pipeline
 from gam_depth_ros.evaluation.annotated import AnnotatedBag
 from gam_depth_ros.evaluation.bag import BagError, Recording, open_recording
-from gam_depth_ros.evaluation.bag_writer import make_directory
+from gam_depth_ros.evaluation.bag_writer import BagWriter, make_directory
 from gam_depth_ros.evaluation.batch import make_jobs, run_batch
 from gam_depth_ros.evaluation.evaluate import evaluate as run_evaluation
 from gam_depth_ros.evaluation.evaluate import evaluate_recorded, evaluate_test_set
@@ -159,8 +159,9 @@ def _evaluate_one(
                 kept: dict[str, Any] = {}
                 if bag is not None:
                     labels = pipeline.engine.spec.labels
-                    writer = AnnotatedBag(bag, labels, config.pairing_slop_s)
-                    kept = {"on_perception": open_bags.enter_context(writer).add}
+                    writer = open_bags.enter_context(BagWriter(bag))
+                    annotated = AnnotatedBag(writer, labels, config.pairing_slop_s)
+                    kept = {"on_perception": annotated.add}
                 result = run_evaluation(
                     source, pipeline, max_frames=max_frames, on_frame=advance, **kept
                 )

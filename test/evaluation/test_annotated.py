@@ -12,6 +12,7 @@ from gam_depth_ros.cli import app
 from gam_depth_ros.core.pipeline import PerceptionPipeline
 from gam_depth_ros.evaluation.annotated import ERROR, ERROR_COLOR, AnnotatedBag, relative_error
 from gam_depth_ros.evaluation.bag import open_recording
+from gam_depth_ros.evaluation.bag_writer import BagWriter
 from gam_depth_ros.evaluation.evaluate import evaluate
 from gam_depth_ros.evaluation.perception_messages import DEPTH
 from gam_depth_ros.evaluation.rosbag_reader import open_bag
@@ -43,7 +44,8 @@ def test_the_bag_holds_inputs_outputs_and_where_they_differ(
     sequence: Path, pipeline: PerceptionPipeline, tmp_path: Path
 ) -> None:
     path = tmp_path / "annotated"
-    with AnnotatedBag(path, pipeline.engine.spec.labels, 0.02) as bag:
+    with BagWriter(path) as writer:
+        bag = AnnotatedBag(writer, pipeline.engine.spec.labels, 0.02)
         evaluate(open_recording(sequence), pipeline, on_perception=bag.add)
     truth = {
         frame.stamp_ns: frame.reference.depth_m

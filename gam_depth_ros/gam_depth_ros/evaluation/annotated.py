@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -26,35 +24,18 @@ ERROR_COLOR = f"{OUTPUT_NAMESPACE}/evaluation/error_color"
 
 
 class AnnotatedBag:
-    """A bag that grows while a recording is evaluated; use it as a context manager.
+    """Writes frames of a recording with what came out of them, while it is evaluated.
 
     Inputs stand under the topics that sequence folders are written with, outputs under the node's.
 
     Args:
-        path: The directory to be made.
+        writer: The open bag.
         labels: The model's label set, for the coloured mask.
         slop_s: Largest difference of stamps between an image and its truth, seconds.
-
-    Raises:
-        BagError: the directory exists or cannot be made.
     """
 
-    def __init__(self, path: Path, labels: LabelSet, slop_s: float) -> None:
-        self.path = path
-        self._labels, self._slop_s = labels, slop_s
-        self._writer = BagWriter(path)
-
-    def __enter__(self) -> AnnotatedBag:
-        self._writer.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._writer.__exit__(kind, error, trace)
+    def __init__(self, writer: BagWriter, labels: LabelSet, slop_s: float) -> None:
+        self._writer, self._labels, self._slop_s = writer, labels, slop_s
 
     def add(self, sample: Sample, perception: Perception) -> None:
         """Write one frame: its messages, what the pipeline made of it, and its error."""
