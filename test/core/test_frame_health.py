@@ -174,12 +174,14 @@ def test_the_same_picture_gives_the_same_state():
     assert healthy().check(room(), 7) == healthy().check(room(), 7)
 
 
-def test_quantities_of_drift_are_those_of_the_answer():
-    depth = np.full((96, 128), np.e, np.float32)
-    depth[:, :64] = 1.0
-    labels = np.full((96, 128), 4, np.uint8)
-    labels[:48] = 200
-    sigma = np.full((96, 128), 0.2, np.float32)
+@pytest.mark.parametrize("finer", [1, 3])
+def test_quantities_of_drift_are_those_of_the_answer(finer):
+    size_hw = 96 * finer, 128 * finer
+    depth = np.full(size_hw, np.e, np.float32)
+    depth[:, : 64 * finer] = 1.0
+    labels = np.full(size_hw, 4, np.uint8)
+    labels[: 48 * finer] = 200
+    sigma = np.full(size_hw, 0.2, np.float32)
     output = NetworkOutput(depth, sigma, labels, np.ones_like(depth))
     found = frame_quantities(picture_statistics(room()), output)
     assert (found["log_depth_near"], found["log_depth_far"]) == (0.0, 1.0)

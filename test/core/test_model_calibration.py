@@ -220,13 +220,14 @@ def test_covered_shares_are_counted_by_hand_and_need_enough_readings():
     assert np.isnan(covered_shares(log_error[:99], np.full(99, 0.2), (2.0, 3.0))).all()
 
 
-def test_coverage_of_a_frame_takes_its_own_scale_and_the_scales_sigma():
+@pytest.mark.parametrize("size_hw", [(20, 30), (240, 360)])
+def test_coverage_of_a_frame_takes_its_own_scale_and_the_scales_sigma(size_hw):
     scale = ScaleState("LOCKED", "median_reference", 2.0, 0.4, 0.1, "")
     seen = NetworkOutput(
-        depth=np.full((20, 30), 1.0, np.float32),
-        sigma=np.full((20, 30), 0.3, np.float32),
-        label=np.zeros((20, 30), np.uint8),
-        label_confidence=np.ones((20, 30), np.float32),
+        depth=np.full(size_hw, 1.0, np.float32),
+        sigma=np.full(size_hw, 0.3, np.float32),
+        label=np.zeros(size_hw, np.uint8),
+        label_confidence=np.ones(size_hw, np.float32),
     )
     # sqrt(0.3² + 0.4²) = 0.5: a reference off by exp(0.49) is covered, by exp(0.51) is not.
     reference_m = np.full((40, 60), 2.0 * math.exp(0.49), np.float32)

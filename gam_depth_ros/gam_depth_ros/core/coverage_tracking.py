@@ -22,6 +22,7 @@ from gam_depth_ros.core.config import UncertaintyConfig
 from gam_depth_ros.core.frame import ScaleState
 from gam_depth_ros.core.model_calibration import LEVELS
 from gam_depth_ros.core.model_spec import NetworkOutput, SigmaCalibration
+from gam_depth_ros.core.sampling import network_step
 
 MIN_PIXELS = 100
 """References with fewer usable pixels on the grid of the network tell nothing."""
@@ -119,10 +120,12 @@ def coverage_of(
         depth_limits_m: Range that published depth is clipped to.
         intervals: Half-widths of the 90 and 95.4 % intervals over that of the 68.3 %.
     """
-    reference_m = on_grid(reference_m, output.depth.shape)
+    step = network_step(output.depth.size)
+    some = np.s_[::step, ::step]
+    reference_m = on_grid(reference_m, output.depth.shape)[some]
     reference_m = np.where(reference_m > 0, reference_m, np.float32(np.nan))
-    depth_m = np.clip(output.depth * np.float32(scale.value), *depth_limits_m)
-    sigma_log = np.sqrt(np.square(output.sigma) + np.float32(scale.sigma_log**2))
+    depth_m = np.clip(output.depth[some] * np.float32(scale.value), *depth_limits_m)
+    sigma_log = np.sqrt(np.square(output.sigma[some]) + np.float32(scale.sigma_log**2))
     return covered_shares(np.log(depth_m / reference_m), sigma_log, intervals)
 
 

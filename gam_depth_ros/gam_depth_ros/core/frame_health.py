@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from gam_depth_ros.core.picture_statistics import (
     picture_statistics,
     reduced,
 )
+from gam_depth_ros.core.sampling import network_step
 
 FROZEN = "frozen"
 EXPOSURE_STEP = "exposure_step"
@@ -39,7 +41,7 @@ FIGURES: dict[str, tuple[str, bool]] = {
     "noisy": ("noise", True),
 }
 _WORST_SCORE = 100.0
-_EVERY_SECOND = (slice(None, None, 2), slice(None, None, 2))
+_THINNED = 2  # every second pixel of a network like the shipped one tells quantiles and shares
 _WORDS = {
     "covered": "covered: {value:.0%} of the picture has structure, expected {limit:.0%} or more",
     "frozen": "frozen: the same picture for {value:.0f} frames; restart the camera",
@@ -256,16 +258,16 @@ def score_of(condition: str, value: float, limit: float) -> float:
 
 
 def frame_quantities(picture: PictureStatistics, output: NetworkOutput) -> dict[str, float]:
-    """Return what drift watches of one frame; quantiles of depth and sigma on every second pixel.
+    """Return what drift watches of one frame; quantiles of depth and sigma on some pixels.
 
     Args:
         picture: The frame's figures.
         output: What the network said.
     """
-    depth = np.log(output.depth[_EVERY_SECOND]).ravel()
+    depth = np.log(_thinned(output.depth))
     near, middle, far = (depth.size // 10, depth.size // 2, depth.size - 1 - depth.size // 10)
     ordered = np.partition(depth, (near, middle, far))
-    sigma = output.sigma[_EVERY_SECOND].ravel()
+    sigma = _thinned(output.sigma)
     return {
         "luminance": picture.luminance_median,
         "contrast": picture.contrast,
@@ -280,5 +282,12 @@ def frame_quantities(picture: PictureStatistics, output: NetworkOutput) -> dict[
 
 def label_shares(labels: npt.NDArray[np.uint8], classes: int) -> npt.NDArray[np.float64]:
     """Return the share of the pixels of each of the first ``classes`` ids; sums to 1 or less."""
-    counts = np.bincount(labels[_EVERY_SECOND].ravel(), minlength=classes)
-    return counts[:classes] / max(1, labels[_EVERY_SECOND].size)
+    some = _thinned(labels)
+    counts = np.bincount(some, minlength=classes)
+    return counts[:classes] / max(1, some.size)
+
+
+def _thinned(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the pixels of a regular grid, one after the other."""
+    step = _THINNED * network_step(image.size)
+    return image[::step, ::step].ravel()

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.medians import median
+from gam_depth_ros.core.sampling import grid_step
 
 Floats = npt.NDArray[np.float32]
 
@@ -215,7 +216,7 @@ def relative_depth(depth: Floats) -> Floats:
         depth: H×W float32, positive: a whole picture, at the network's size.
     """
     # A grid of some hundred pixels has the same median for a fraction of the time.
-    step = max(1, math.isqrt(depth.size // _MEDIAN_PIXELS))
+    step = grid_step(depth.size, _MEDIAN_PIXELS)
     middle = np.float32(median(depth[::step, ::step].ravel()))
     relative: Floats = depth * (np.float32(1.0) / middle)
     return relative

@@ -71,9 +71,14 @@ def resize_grey(grey: Grey, size_hw: tuple[int, int]) -> Grey:
     height, width = size_hw
     if grey.shape == size_hw:
         return grey
-    shrinks = grey.shape[0] >= height and grey.shape[1] >= width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=method), np.uint8)
+    resized = cv2.resize(grey, (width, height), interpolation=_method(grey, size_hw))
+    return np.asarray(resized, np.uint8)
+
+
+def _method(image: npt.NDArray[Any], size_hw: tuple[int, int]) -> int:
+    """Return how OpenCV is to bring an image to a size."""
+    shrinks = image.shape[0] >= size_hw[0] and image.shape[1] >= size_hw[1]
+    return cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
 
 
 def _resize_nearest(values: Floats, size_hw: tuple[int, int]) -> Floats:
@@ -108,7 +113,7 @@ def resize_flow(flow: Floats, size_hw: tuple[int, int]) -> Floats:
     height, width = size_hw
     if flow.shape[:2] == size_hw:
         return flow
-    resized = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(flow, (width, height), interpolation=_method(flow, size_hw))
     resized *= np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
     return np.asarray(resized, np.float32)
 

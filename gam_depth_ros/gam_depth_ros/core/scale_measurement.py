@@ -15,6 +15,7 @@ from gam_depth_ros.core.floor_plane import expected_normal, fit_floor
 from gam_depth_ros.core.frame import ReferenceDepth
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_ros.core.medians import median
+from gam_depth_ros.core.sampling import grid_step
 from gam_depth_ros.core.scale_filter import SIGMA_LOG_FLOOR, ScaleMeasurement
 
 _INDEPENDENT_REGIONS = 64
@@ -82,7 +83,7 @@ def reference_measurement(
         The measurement; None where no pixel is left.
     """
     # A regular grid of some thousand pixels gives the same median for a tenth of the time.
-    step = max(1, math.isqrt(observation.depth.size // _MAX_SAMPLES))
+    step = grid_step(observation.depth.size, _MAX_SAMPLES)
     reference_m = np.ascontiguousarray(reference.depth_m[::step, ::step])
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = config.min_reference_depth_m, config.max_reference_depth_m
@@ -137,7 +138,7 @@ def floor_measurement(
         return "camera_height: got no camera_height_m, expected metres above the floor; set it"
     if camera is None:
         return "camera_height: got no calibration, expected camera_info; publish it"
-    step = max(1, math.isqrt(observation.depth.size // _MAX_SAMPLES))
+    step = grid_step(observation.depth.size, _MAX_SAMPLES)
     grid = np.s_[::step, ::step]
     rays = camera.rays()[grid]
     floor = observation.labels[grid] == observation.floor_id

@@ -24,7 +24,8 @@ class TemporalConfig:
     flow_upsampling: int = setting(
         1,
         "Pixels of the picture that the flow is computed on per pixel of the network's output, "
-        "along each axis.",
+        "along each axis; of an output with four times 96x128 pixels and more, per pixel of a "
+        "grid of about 96x128.",
         minimum=1,
         maximum=8,
         live=True,

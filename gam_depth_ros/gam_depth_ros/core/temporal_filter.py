@@ -23,21 +23,10 @@ import numpy.typing as npt
 from gam_depth_ros.core.config import TemporalConfig
 from gam_depth_ros.core.label_hysteresis import fade_of, hold_labels
 from gam_depth_ros.core.medians import median
-from gam_depth_ros.core.optical_flow import (
-    FlowEstimator,
-    Motion,
-    fetch,
-    fetch_within_edges,
-    grey_picture,
-    is_inside,
-    looks_alike,
-    looming,
-    resize_flow,
-    resize_grey,
-    source_of,
-    texture_share,
-)
-from gam_depth_ros.core.temporal_config import FLOW, OFF
+from gam_depth_ros.core.optical_flow import Motion, fetch, fetch_within_edges
+from gam_depth_ros.core.picture_tracking import PictureTracker
+from gam_depth_ros.core.sampling import network_step
+from gam_depth_ros.core.temporal_config import OFF
 
 Floats = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
@@ -45,7 +34,7 @@ Ids = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 _MEDIAN_STEP = 2
-"""A quarter of the pixels, on a regular grid, gives a frame's median as well as all do."""
+"""A quarter of a small network's pixels gives a frame's median as well as all do."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,7 @@ class Filtered:
 
 @dataclass(frozen=True)
 class _State:
-    """What is remembered of a frame, on the filter's grid; the picture on the flow's."""
+    """What is remembered of a frame, on the filter's grid; the picture on the tracker's."""
 
     stamp_ns: int
     grey: Grey
@@ -82,10 +71,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Predicted:
-    """The state moved to where its pixels are now; ``followed`` are those found again.
-
-    ``explained``: whether an approach would have shown, so that what did not is the network's.
-    """
+    """The state moved to where its pixels are now; the last two are Track's."""
 
     log_depth: Floats
     variance: Floats
@@ -104,7 +90,7 @@ class TemporalFilter:
 
     def __init__(self, config: TemporalConfig) -> None:
         self._config = config
-        self._flow = FlowEstimator()
+        self._tracker = PictureTracker()
         self._state: _State | None = None
 
     def configure(self, config: TemporalConfig) -> None:
@@ -149,11 +135,9 @@ class TemporalFilter:
         _require_one_size(measured)
         if self._config.mode == OFF:
             return measured
-        height, width = depth.shape
-        up = self._config.flow_upsampling
         frame = _State(
             stamp_ns,
-            grey_picture(rgb, (height * up, width * up)),
+            self._tracker.picture(rgb, (depth.shape[0], depth.shape[1]), self._config),
             _log(depth),
             np.square(np.float32(self._config.noise_share) * sigma_log),
             labels,
@@ -190,35 +174,23 @@ class TemporalFilter:
         config = self._config
         size_hw = (frame.log_depth.shape[0], frame.log_depth.shape[1])
         drift = np.float32(config.process_noise**2 * (frame.stamp_ns - state.stamp_ns) / 1e9)
-        flow = None
-        if motion is not None:
-            motion = motion.on_grid(size_hw)
-            flow = motion.flow
-        elif config.mode == FLOW:
-            flow = resize_flow(self._flow.flow(frame.grey, state.grey), size_hw)
-        now, before = (resize_grey(picture.grey, size_hw) for picture in (frame, state))
-        explained = motion is not None or texture_share(now) >= config.min_texture_share
-        if flow is None:
+        track = self._tracker.track(frame.grey, state.grey, size_hw, config, motion)
+        if track.source is None:
             return _Predicted(
                 state.log_depth,
                 state.variance + drift,
                 state.labels,
                 state.label_confidence,
-                looks_alike(now, before, config.residual_gate),
-                explained,
+                track.followed,
+                track.explained,
             )
-        source = source_of(flow)
-        seen_before = fetch(before, source, nearest=False)
-        followed = looks_alike(now, seen_before, config.residual_gate)
-        followed &= is_inside(source, size_hw)
-        change = looming(flow, followed) if motion is None else motion.log_change
         return _Predicted(
-            fetch_within_edges(state.log_depth, source) + change,
-            fetch(state.variance, source, nearest=True) + drift,
-            fetch(state.labels, source, nearest=True),
-            fetch(state.label_confidence, source, nearest=True),
-            followed,
-            explained,
+            fetch_within_edges(state.log_depth, track.source) + track.log_change,
+            fetch(state.variance, track.source, nearest=True) + drift,
+            fetch(state.labels, track.source, nearest=True),
+            fetch(state.label_confidence, track.source, nearest=True),
+            track.followed,
+            track.explained,
         )
 
     def _merge(self, predicted: _Predicted, frame: _State, elapsed_s: float) -> _State:
@@ -265,7 +237,7 @@ class TemporalFilter:
         The change is the median over the pixels that were found again: what steps into the picture
         has no part in it.
         """
-        step = (slice(None, None, _MEDIAN_STEP),) * 2
+        step = (slice(None, None, _MEDIAN_STEP * network_step(frame.log_depth.size)),) * 2
         change = frame.log_depth[step] - predicted.log_depth[step]
         change = change[predicted.followed[step] & np.isfinite(change)]
         if not change.size:
