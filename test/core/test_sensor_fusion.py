@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, SOURCE_SENSOR
-from gam_depth_ros.core.fusion_rule import Estimate
-from gam_depth_ros.core.fusion_strip import Rows, SensorFrame, fused_strip
+from gam_depth_ros.core.fused_image import SensorFrame, fused_image
 from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
 from gam_depth_ros.core.sensor_readings import Readings
 
@@ -201,7 +200,7 @@ def test_with_an_unknown_scale_readings_come_out_and_holes_stay_empty(mode):
 
 
 @pytest.mark.parametrize("size", [(48, 64), (45, 61), (7, 5), (200, 330)])
-def test_any_image_size_works_and_strips_leave_no_seam(size):
+def test_any_image_size_works(size):
     truth = textured(6, size=size)
     sensor_m = truth.copy()
     sensor_m[:, size[1] // 3 : size[1] // 2] = np.nan
@@ -237,22 +236,41 @@ def test_a_wide_hole_beyond_the_readings_end_is_less_sure_the_farther_it_is():
     assert 0.45 < beyond < 0.6
 
 
+@pytest.mark.parametrize("first_row", [0, 10, 27])
 @pytest.mark.parametrize("columns", [(0, 1), (3, 6), (29, 42), (61, 64)])
-def test_a_hole_is_filled_alike_however_few_columns_are_worked_out(columns):
+def test_a_hole_is_filled_alike_however_few_pixels_are_worked_out(first_row, columns):
     rng = np.random.default_rng(2)
-    height, width, first, last = 32, 64, 8, 24
+    height, width = 32, 64
     hole = np.zeros((height, width), np.uint8)
-    hole[10:15, slice(*columns)] = 255
-    sensor_m = np.where(hole == 0, np.float32(2.0), np.float32(0.0))
+    hole[first_row : first_row + 5, slice(*columns)] = 255
     variance = np.full((height // 2, width // 2), 1e-4, np.float32)
     cells = (height // CELL_PX, width // CELL_PX)
     layer = Layer(*(0.5 + rng.random((2, *cells), np.float32)))
-    rows = Rows(first, *(0.5 + rng.random((2, last - first, width), np.float32)))
-    frame = SensorFrame(Readings(sensor_m, hole, variance), layer, None, 3.0, 1.0)
-    out = Estimate(*np.zeros((2, last - first, width), np.float32), np.zeros_like(hole[first:last]))
-    fused_strip(rows, frame, out)
-    inside, everywhere = hole[first:last] > 0, rows.aligned(layer)
-    np.testing.assert_allclose(out.depth_m[inside], everywhere.depth_m[inside], rtol=1e-6)
-    np.testing.assert_allclose(out.sigma_m[inside], everywhere.sigma_m[inside], rtol=1e-6)
+    prediction = 0.5 + rng.random((2, height, width), np.float32)
+    out, everywhere = (
+        fused_image(
+            *prediction,
+            SensorFrame(
+                Readings(np.where(holes == 0, np.float32(2.0), np.float32(0.0)), holes, variance),
+                layer,
+                None,
+                3.0,
+                1.0,
+            ),
+        )
+        for holes in (hole, np.full_like(hole, 255))
+    )
+    inside = hole > 0
+    np.testing.assert_array_equal(out.depth_m[inside], everywhere.depth_m[inside])
+    np.testing.assert_array_equal(out.sigma_m[inside], everywhere.sigma_m[inside])
     assert ((out.source == SOURCE_NETWORK) == inside).all()
     assert (out.depth_m[~inside] == 2.0).all()
+
+
+def test_an_answer_is_not_written_over_by_the_next():
+    filter_ = fusion("fuse")
+    first = filter_.update(0, metres(2.0), metres(0.2), reference(metres(2.1)), picture())
+    kept = first.depth_m.copy(), first.sigma_m.copy(), first.source.copy()
+    filter_.update(1, metres(3.0), metres(0.3), reference(with_hole(metres(3.1))), picture())
+    for now, then in zip((first.depth_m, first.sigma_m, first.source), kept, strict=True):
+        np.testing.assert_array_equal(now, then)

@@ -32,6 +32,10 @@ class Estimate:
     sigma_m: Floats
     source: Bytes
 
+    def part(self, pixels: tuple[slice, ...]) -> Estimate:
+        """Return a view of some rows and columns."""
+        return Estimate(self.depth_m[pixels], self.sigma_m[pixels], self.source[pixels])
+
 
 @dataclass(frozen=True)
 class Weighing:
@@ -73,28 +77,26 @@ def weigh(sensor: Floats, prediction: Floats, aligned: Floats, gate_sigmas: floa
 
 
 def average(
-    sensor_m: Floats, prediction: Estimate, factor: Floats, weighing: Weighing, out: Estimate
-) -> Floats:
-    """Write the average of reading and aligned prediction, as if all pixels agreed.
+    sensor_m: Floats, prediction: Estimate, factor: Floats, weighing: Weighing
+) -> tuple[Estimate, Floats]:
+    """Return the average of reading and aligned prediction, as if all pixels agreed.
 
     Args:
         sensor_m: H×W float32 metres.
         prediction: What the network claims, not aligned to the sensor.
         factor: H×W float32, aligns the prediction to the readings around.
-        weighing: H×W.
-        out: Where to.
+        weighing: H×W; its sigma is written over.
 
     Returns:
-        H×W float32 metres, by how much reading and prediction differ.
+        The average, and H×W float32 metres by how much reading and prediction differ.
     """
-    aligned_m = cv2.multiply(prediction.depth_m, factor, dst=out.depth_m)
-    part = cv2.subtract(sensor_m, aligned_m)
-    cv2.accumulateProduct(part, weighing.sensor_share, out.depth_m)
+    depth_m = cv2.multiply(prediction.depth_m, factor)
+    part = cv2.subtract(sensor_m, depth_m)
+    cv2.accumulateProduct(part, weighing.sensor_share, depth_m)
     # What was weighed on a coarser grid may be a little off between its points; the law holds.
-    cv2.min(weighing.sigma_m, prediction.sigma_m, dst=out.sigma_m)
-    out.source.fill(SOURCE_FUSED)
-    gap_m: Floats = cv2.absdiff(sensor_m, prediction.depth_m, dst=part)
-    return gap_m
+    sigma_m = cv2.min(weighing.sigma_m, prediction.sigma_m, dst=weighing.sigma_m)
+    source = np.full(depth_m.shape, SOURCE_FUSED, np.uint8)
+    return Estimate(depth_m, sigma_m, source), cv2.absdiff(sensor_m, prediction.depth_m, dst=part)
 
 
 def choose(

@@ -10,7 +10,6 @@ between its frames. Times are stamps; no clock is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,13 +19,12 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_NETWORK, SOURCE_NONE, ReferenceDepth
+from gam_depth_ros.core.fused_image import SensorFrame, fused_image, held_image
 from gam_depth_ros.core.fusion_rule import Estimate, Weighing, weigh
-from gam_depth_ros.core.fusion_strip import Rows, SensorFrame, fused_strip, held_strip
-from gam_depth_ros.core.sensor_alignment import Alignment, Layer, align, at_cells
+from gam_depth_ros.core.sensor_alignment import CELL_PX, Alignment, Layer, align, at_cells
 from gam_depth_ros.core.sensor_model import sensor_model
 from gam_depth_ros.core.sensor_readings import READINGS_PX, ReadingModel, Readings
 from gam_depth_ros.core.sensor_watch import SensorWatch
-from gam_depth_ros.core.strips import BLOCK_PX, strips
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -167,7 +165,8 @@ class SensorFusion:
             self._config.gate_sigmas,
             self._share,
         )
-        return _by_strips(depth_m, sigma_m, lambda rows, out: fused_strip(rows, frame, out))
+        fused = fused_image(_padded(depth_m), _padded(sigma_m), frame)
+        return _published(fused, depth_m.shape)
 
     def _without_sensor(
         self, depth_m: Floats, sigma_m: Floats, fade: float, problem: str | None = None
@@ -183,10 +182,10 @@ class SensorFusion:
             # Before any depth was published there is nothing that a sensor could jump from.
             self._share = 1.0 if np.isnan(depth_m).all() else 0.0
             return _prediction_alone(depth_m, sigma_m, notes)
-        memory = held.memory(at_cells(_padded(depth_m), 1))
-        return _by_strips(
-            depth_m, sigma_m, lambda rows, out: held_strip(rows, memory, share, out), notes
-        )
+        padded_m = _padded(depth_m)
+        memory = held.memory(at_cells(padded_m, 1))
+        fused = held_image(padded_m, _padded(sigma_m), memory, share)
+        return _published(fused, depth_m.shape, notes)
 
 
 def _misfit(sensor_m: Floats, depth_m: Floats) -> str | None:
@@ -216,28 +215,18 @@ def _prediction_alone(depth_m: Floats, sigma_m: Floats, notes: tuple[str, ...] =
     return Fused(depth_m, sigma_m, source, notes)
 
 
-def _by_strips(
-    depth_m: Floats,
-    sigma_m: Floats,
-    fuse_rows: Callable[[Rows, Estimate], None],
-    notes: tuple[str, ...] = (),
+def _published(
+    fused: Estimate, size_hw: tuple[int, ...], notes: tuple[str, ...] = ()
 ) -> Fused:
-    """Work through a frame strip by strip."""
-    height, width = depth_m.shape
-    depth_m, sigma_m = _padded(depth_m), _padded(sigma_m)
-    depth_out, sigma_out = np.empty_like(depth_m), np.empty_like(sigma_m)
-    source_out = np.empty(depth_m.shape, np.uint8)
-    for first, last in strips(*depth_m.shape):
-        rows = np.s_[first:last]
-        out = Estimate(depth_out[rows], sigma_out[rows], source_out[rows])
-        fuse_rows(Rows(first, depth_m[rows], sigma_m[rows]), out)
-    fits = np.s_[:height, :width]
-    return Fused(depth_out[fits], sigma_out[fits], source_out[fits], notes)
+    """Return what was worked out on a padded frame, at the frame's own size."""
+    height, width = size_hw
+    own = fused.part(np.s_[:height, :width])
+    return Fused(own.depth_m, own.sigma_m, own.source, notes)
 
 
 def _padded(image: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-    """Return an image whose sides are multiples of the block; itself if they are."""
-    below, right = (-side % BLOCK_PX for side in image.shape[:2])
+    """Return an image whose sides are multiples of a cell's; itself if they are."""
+    below, right = (-side % CELL_PX for side in image.shape[:2])
     if not below and not right:
         return image
     padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)

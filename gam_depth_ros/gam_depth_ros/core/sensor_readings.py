@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.fusion_config import FusionConfig
 from gam_depth_ros.core.sensor_model import SensorModel
-from gam_depth_ros.core.strips import strips
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -25,7 +24,6 @@ LEAST_VARIANCE_M2 = 1e-10
 READINGS_PX = 2
 """One variance per cell of this many pixels squared."""
 
-_HALO_ROWS = 8  # what the windows reach beyond a strip, full-size rows
 _HOLE_WINDOW_PX = 9  # of the half-size image
 _RELIEF_PX = 4  # three pixels of the half-size image span four
 _NOISE_RANGE = 3.0  # expected largest minus smallest of nine normal values, in sigmas
@@ -54,8 +52,7 @@ class ReadingModel:
     """Turns depth images into readings.
 
     Besides the sensor's noise, edges and slants, holes nearby, black and white count: so do
-    reflective and dark surfaces show. The arrays that it returns are its own and are written over
-    by the next call, because allocating them for each frame costs more than the arithmetic.
+    reflective and dark surfaces show.
 
     Args:
         config: ``lateral_px``, ``hole_sigma`` and ``extreme_sigma`` are used.
@@ -71,44 +68,23 @@ class ReadingModel:
         bright = (levels - _BRIGHT[0]) / (_BRIGHT[1] - _BRIGHT[0])
         extreme = np.clip(np.maximum(dark, bright), 0, 1)
         self._of_brightness = np.square(config.extreme_sigma * extreme).astype(np.float32)
-        self._allocate(0, 0)
 
     def read(self, depth_m: Floats, rgb: Bytes) -> Readings:
         """Weigh every reading of a frame.
 
         Args:
-            depth_m: H×W float32 metres, NaN or out of range without a reading; H and W multiples
-                of BLOCK_PX.
+            depth_m: H×W float32 metres, NaN or out of range without a reading; H and W even.
             rgb: H×W×3 uint8, the picture that the depth is registered to.
         """
-        height, width = depth_m.shape
-        if self._readings.depth_m.shape != depth_m.shape:
-            self._allocate(height, width)
-        clean_m, hole, variance = (
-            self._readings.depth_m,
-            self._readings.hole,
-            self._readings.variance_m2,
-        )
-        cv2.threshold(depth_m, self._model.far_m, 0, cv2.THRESH_TOZERO_INV, dst=clean_m)
+        clean_m = cv2.threshold(depth_m, self._model.far_m, 0, cv2.THRESH_TOZERO_INV)[1]
         cv2.patchNaNs(clean_m, 0)
         nearest_m = float(np.nextafter(np.float32(self._model.near_m), np.float32(0)))
         cv2.threshold(clean_m, nearest_m, 0, cv2.THRESH_TOZERO, dst=clean_m)
-        cv2.compare(clean_m, 0, cv2.CMP_EQ, dst=hole)
-        for first, last in strips(height, width, reduction=2):
-            top, bottom = max(first - _HALO_ROWS, 0), min(last + _HALO_ROWS, height)
-            strip = self._variance_of(clean_m[top:bottom], rgb[top:bottom])
-            variance[first // 2 : last // 2] = strip[(first - top) // 2 :][: (last - first) // 2]
-        return self._readings
-
-    def _allocate(self, height: int, width: int) -> None:
-        self._readings = Readings(
-            np.empty((height, width), np.float32),
-            np.empty((height, width), np.uint8),
-            np.empty((height // 2, width // 2), np.float32),
-        )
+        hole = cv2.compare(clean_m, 0, cv2.CMP_EQ)
+        return Readings(clean_m, hole, self._variance_of(clean_m, rgb))
 
     def _variance_of(self, depth_m: Floats, rgb: Bytes) -> Floats:
-        """Return the variance of a strip's readings, half size, square metres.
+        """Return the variance of the readings, half size, square metres.
 
         A reading may have been taken ``lateral_px`` beside its pixel (Nguyen, Izadi and Lovell 2012
         measure 0.8 px on a Kinect, more on slants): that is an error of ``lateral_px`` times the
