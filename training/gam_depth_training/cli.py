@@ -19,6 +19,7 @@ from gam_depth_training import (
     cli_data,
     cli_explain,
     cli_fit,
+    cli_gap,
     cli_quantize,
     cli_search,
     cli_statistics,
@@ -32,6 +33,7 @@ LIGHTNING = ("pytorch", "fabric")
 console = Console()
 app.command()(cli_data.extract)
 app.command()(cli_data.prepare)
+app.command()(cli_gap.gap)
 app.command()(cli_fit.fit)
 app.command()(cli_fit.validate)
 app.command()(cli_fit.ablate)

@@ -17,7 +17,7 @@ SYNTHETIC = "synthetic rooms"
 def shard_pictures(paths: list[Path], most: int) -> Iterator[ReferencePicture]:
     """Yield at most ``most`` pictures of shards, evenly spread."""
     frames = load_shards(paths)
-    for index in _evenly(len(frames), most):
+    for index in evenly(len(frames), most):
         yield ReferencePicture(frames.rgb[index], frames.depth_m[index])
 
 
@@ -35,7 +35,7 @@ def recorded_pictures(path: Path, most: int) -> Iterator[ReferencePicture]:
 
 def _pictures_of(recording: Recording, most: int) -> Iterator[ReferencePicture]:
     count = recording.frame_count
-    wanted = None if count is None else set(_evenly(count, most))
+    wanted = None if count is None else set(evenly(count, most))
     for index, frame in enumerate(recording.frames()):
         if wanted is None or index in wanted:
             depth_m = None if frame.reference is None else frame.reference.depth_m
@@ -51,6 +51,6 @@ def room_of(path: Path) -> str:
     return "_".join(path.stem.split("_")[:2])
 
 
-def _evenly(count: int, most: int) -> list[int]:
+def evenly(count: int, most: int) -> list[int]:
     """Return at most ``most`` of ``count`` positions, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
