@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gam_depth_ros.core.cover_watch import CoverWatch
 from gam_depth_ros.core.exposure_watch import ExposureWatch
 from gam_depth_ros.core.health_config import CONDITIONS, HealthConfig, LimitConfig
 from gam_depth_ros.core.model_spec import NetworkOutput
@@ -31,6 +32,7 @@ from gam_depth_ros.core.sampling import network_step
 
 FROZEN = "frozen"
 EXPOSURE_STEP = "exposure_step"
+PARTLY_COVERED = "partly_covered"
 OUT_OF_DISTRIBUTION = "out_of_distribution"
 # The figure of each condition and whether it is wrong above its limit or below.
 FIGURES: dict[str, tuple[str, bool]] = {
@@ -45,6 +47,7 @@ _THINNED = 2  # every second pixel of a network like the shipped one tells quant
 _WORDS = {
     "covered": "covered: {value:.0%} of the picture has structure, expected {limit:.0%} or more",
     "frozen": "frozen: the same picture for {value:.0f} frames; restart the camera",
+    "partly_covered": "partly covered: {value:.0%} stays blank, expected {limit:.0%} or less",
     "dark": "dark: its bright parts are at {value:.0f} of 255, expected {limit:.0f} or more",
     "over_exposed": "over-exposed: {value:.0%} saturated, expected {limit:.0%} or less",
     "exposure_step": "exposure step: brightness off by a factor of {ratio:.1f} from the second "
@@ -94,6 +97,7 @@ class FrameHealth:
     ) -> None:
         self._statistics = statistics
         self._exposure = ExposureWatch()
+        self._cover = CoverWatch()
         self.configure(config or HealthConfig())
         features = None if statistics is None else statistics.features
         self._familiarity = None if features is None else Familiarity(features)
@@ -107,6 +111,7 @@ class FrameHealth:
     def reset(self) -> None:
         """Forget the pictures seen."""
         self._exposure.reset()
+        self._cover.reset()
         self._last: npt.NDArray[np.uint8] | None = None
         self._last_stamp_ns = 0
         self._since_ns = 0
@@ -132,6 +137,7 @@ class FrameHealth:
         picture = picture_statistics(small)
         values = {name: float(getattr(picture, figure)) for name, (figure, _) in FIGURES.items()}
         values[EXPOSURE_STEP] = self._exposure.step(picture, stamp_ns)
+        values[PARTLY_COVERED] = self._cover.share(small, stamp_ns)
         values[FROZEN] = float(self._count_repeats(small, stamp_ns))
         if self._familiarity is not None and features is not None:
             values[OUT_OF_DISTRIBUTION] = self._familiarity.distance(features)
@@ -242,6 +248,7 @@ def default_limits(config: LimitConfig) -> dict[str, ConditionLimit]:
         "covered": config.covered_structure,
         "dark": config.dark_luminance,
         "over_exposed": config.over_exposed_share,
+        PARTLY_COVERED: config.partly_covered_share,
         EXPOSURE_STEP: config.exposure_step,
         "blurred": config.blurred_sharpness,
         "noisy": config.noisy_levels,

@@ -19,7 +19,7 @@ SATURATED_FROM = 250
 BLACK_TO = 8
 # A block of this many pixels a side has structure if its standard deviation exceeds the floor.
 _BLOCK = 8
-_BLOCK_FLOOR = 2.0
+BLOCK_FLOOR = 2.0
 # Mean square of the coarse second difference, grey levels squared, under which a picture has no
 # edges that sharpness could be told by: twice what rounding to whole levels makes.
 _LEAST_EDGES = 1.0
@@ -127,10 +127,22 @@ def noise_sigma(grey: npt.NDArray[np.float32]) -> float:
 
 def structure(grey: npt.NDArray[np.float32]) -> float:
     """Return the share of blocks whose standard deviation exceeds the floor, 0 to 1."""
+    return float((_block_moments(grey)[1] > BLOCK_FLOOR**2).mean())
+
+
+def block_levels(
+    grey: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return mean and standard deviation of the blocks of 8×8 pixels, H/8×W/8 float32."""
+    mean, variance = _block_moments(grey)
+    return mean, np.sqrt(np.maximum(variance, np.float32(0)))
+
+
+def _block_moments(grey: npt.NDArray[np.float32]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     size = (grey.shape[1] // _BLOCK, grey.shape[0] // _BLOCK)
     mean: npt.NDArray[Any] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     square: npt.NDArray[Any] = cv2.resize(grey * grey, size, interpolation=cv2.INTER_AREA)
-    return float((square - mean * mean > _BLOCK_FLOOR**2).mean())
+    return mean, square - mean * mean
 
 
 def sharpness(grey: npt.NDArray[np.float32], noise: float) -> float:
