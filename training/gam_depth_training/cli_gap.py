@@ -75,7 +75,8 @@ def gap(
 def _table(gaps: Mapping[str, Gap], shards: int, rooms: Mapping[str, object]) -> Table:
     table = Table(
         "statistic", "synthetic", "recorded", "distance", "between rooms",
-        title=f"shards: {shards}, recorded rooms: {len(rooms)}; distances in the recordings' spread",
+        title="distances in the recordings' spread",
+        caption=f"{shards} shards, {len(rooms)} recorded rooms",
     )  # fmt: skip
     for name, found in gaps.items():
         table.add_row(
