@@ -45,6 +45,12 @@ window.addEventListener("load", function () {
   window.probe.sideways = all(".scroll").filter(function (box) {
     return box.scrollWidth > box.clientWidth;
   }).map(function (box) { return box.textContent.trim().slice(0, 20); });
+  window.probe.stacked = all("table").filter(function (table) {
+    return getComputedStyle(table).display !== "table";
+  }).length;
+  window.probe.hidden = all("input").filter(function (input) {
+    return getComputedStyle(input).display === "none";
+  }).length;
   window.probe.overflow = document.documentElement.scrollWidth - window.innerWidth;
   window.probe.width_px = window.innerWidth;
   if (window.parent !== window) { window.parent.postMessage(window.probe, "*"); return; }
@@ -77,17 +83,21 @@ def browser() -> str:
     return found
 
 
-def visit(page: Path, folder: Path, width_px: int = 1280) -> dict[str, Any]:
+def visit(
+    page: Path, folder: Path, width_px: int = 1280, *, printed: bool = False
+) -> dict[str, Any]:
     """Open a copy of a page with probes in it.
 
     Args:
         page: The page.
         folder: Where the copy and the browser's profile go.
         width_px: Of the window.
+        printed: Whether the page takes the style of its print on paper of that width.
 
     Returns:
         errors, images, broken, rows (texts of all tables), shown (frames of the slider), sideways
-        (tables wider than their place), overflow (of the body, pixels), width_px (the page's).
+        (tables wider than their place), stacked (tables whose rows are), hidden
+        (sliders that are), overflow (of the body, pixels), width_px (the page's).
     """
     command = browser()
     text = page.read_text(encoding="utf-8")
@@ -95,6 +105,8 @@ def visit(page: Path, folder: Path, width_px: int = 1280) -> dict[str, Any]:
         "</body>", PROBE_TAIL + "</body>", 1
     )
     text = text.replace(' loading="lazy"', "")  # nobody scrolls here
+    if printed:
+        text = text.replace("@media screen", "@media speech").replace("@media print", "@media all")
     copy = folder / "probed.html"
     copy.write_text(text, encoding="utf-8")
     if width_px < LEAST_WINDOW_PX:

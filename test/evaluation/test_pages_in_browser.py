@@ -24,6 +24,8 @@ from gam_depth_ros.evaluation.summary import summarise_batch, write_summary
 
 PHONE_PX = 390
 """As wide as the pages of many phones."""
+PAPER_PX = 687
+"""What A4 leaves between margins of 14 mm, at 96 pixels an inch."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,14 @@ def test_no_table_has_to_be_pushed_sideways(
     report_page: Path, tmp_path: Path, width_px: int
 ) -> None:
     assert visit(report_page, tmp_path, width_px)["sideways"] == []
+
+
+def test_on_paper_tables_stay_tables_and_nothing_is_cut(report_page: Path, tmp_path: Path) -> None:
+    found = visit(report_page, tmp_path, PAPER_PX, printed=True)
+    assert found["overflow"] <= 0
+    assert found["sideways"] == []
+    assert found["stacked"] == 0
+    assert found["hidden"] == 1  # nobody moves a slider there
 
 
 def test_the_summary_opens_and_its_numbers_are_those_of_its_json(

@@ -148,6 +148,16 @@ def test_the_interval_of_a_share_stays_a_share() -> None:
     assert values.interval("wall/d1")[1] == 1.0
 
 
+def test_the_interval_of_what_is_never_negative_does_not_reach_below_zero() -> None:
+    values = FrameValues(signed=("bias",))
+    for number in (0.0, 0.0, 0.3, 0.0, 0.01, 0.0):
+        values.add("error", number)
+        values.add("wall/bias", number)
+    assert values.interval("error")[0] == 0.0
+    assert values.interval("wall/bias")[0] < 0.0
+    assert values.interval("error")[1] == values.interval("wall/bias")[1]
+
+
 def test_the_interval_of_a_distance_stays_below_where_it_is_cut() -> None:
     values = FrameValues(most=10.0)
     for value in (10.0, 10.0, 9.0, 10.0, 10.0, 10.0):

@@ -12,6 +12,7 @@ from recording_maker import make_sequence
 
 from gam_depth_ros.core.config import HealthConfig
 from gam_depth_ros.evaluation.bag import open_recording
+from gam_depth_ros.evaluation.cards import cards
 from gam_depth_ros.evaluation.evaluate import evaluate
 from gam_depth_ros.evaluation.failures import PICTURE
 from gam_depth_ros.evaluation.gallery import CANDIDATES, Gallery
@@ -102,6 +103,15 @@ def test_page_without_truth_says_why(tmp_path: Path, model: Path) -> None:
     text = page.read_text()
     assert "cannot be scored" in text
     assert result.report["depth_reason"] in text
+
+
+def test_the_top_of_a_page_without_truth_tells_what_needs_none(tmp_path: Path, model: Path) -> None:
+    folder = make_sequence(tmp_path / "s", frames=3, depth_every=0)
+    report = evaluate(open_recording(folder), plain_pipeline(model)).report
+    shown = {card["label"]: card["value"] for card in cards(report)}
+    assert list(shown)[:3] == ["Healthy pictures", "Unrest of depth", "Labels that change"]
+    assert shown["Healthy pictures"] == f"{100 * report['health']['healthy_share']:.0f}"
+    assert shown["Unrest of depth"] == f"{report['temporal']['opw']:.3f}"
 
 
 def test_recording_that_fails_throughout_still_gives_a_page(sequence: Path, model: Path) -> None:

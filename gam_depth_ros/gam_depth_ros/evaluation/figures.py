@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from gam_depth_ros.evaluation.label_figures import draw_confusion, draw_labels, draw_reliability
 from gam_depth_ros.evaluation.plotting import (
@@ -218,5 +219,6 @@ def _draw_latency(axes: Axes, report: Report) -> bool:
         axes.axvline(value, color=ONLINE, lw=1.4, ls=style, label=f"{name} {value:.1f} ms")
     axes.set_xlabel("ms per frame")
     axes.set_ylabel("frames")
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     legend_above(axes)
     return True

@@ -31,7 +31,9 @@ class FrameValues:
     Args:
         shares: Figures that lie between 0 and 1, as their intervals then do; named whole, or by
             what follows the last slash.
-        most: What no other figure exceeds; none is below 0 then.
+        most: What no other figure exceeds.
+        signed: Figures that may be negative; all others never are, nor are their intervals. Named
+            as shares are.
         block_frames: Frames that are resampled together; None for what each series asks for.
     """
 
@@ -40,8 +42,9 @@ class FrameValues:
         shares: Collection[str] = (),
         most: float = math.inf,
         block_frames: int | None = None,
+        signed: Collection[str] = (),
     ) -> None:
-        self._shares = frozenset(shares)
+        self._shares, self._signed = frozenset(shares), frozenset(signed)
         self._most = most
         self._block_frames = block_frames
         self._values: dict[str, array[float]] = {}
@@ -64,11 +67,10 @@ class FrameValues:
         """Return the ends of the 95 % interval of a mean; None for too few frames to tell."""
         values = np.array(self._values.get(name, ()), np.float64)
         ends = interval_ends(values, self._block_frames)
-        share = not self._shares.isdisjoint((name, name.rpartition("/")[2]))
-        most = 1.0 if share else self._most
-        if ends is None or math.isinf(most):
-            return ends
-        return [min(max(end, 0.0), most) for end in ends]
+        names = (name, name.rpartition("/")[2])
+        least = 0.0 if self._signed.isdisjoint(names) else -math.inf
+        most = self._most if self._shares.isdisjoint(names) else 1.0
+        return None if ends is None else [min(max(end, least), most) for end in ends]
 
     def intervals(self) -> dict[str, Ends]:
         """Return the intervals of all figures that have one."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
 from gam_depth_ros.core.frame import FrameQuality
-from gam_depth_ros.evaluation.frame_values import interval_ends
+from gam_depth_ros.evaluation.frame_values import FrameValues
 
 
 class HealthScore:
@@ -17,18 +14,16 @@ class HealthScore:
     def __init__(self) -> None:
         self._withheld = 0
         self._conditions: dict[str, int] = {}
-        self._agreements: list[float] = []
-        self._well: list[float] = []
+        self._values = FrameValues(shares=("healthy_share", "agreement"))
         self._last: FrameQuality | None = None
 
     def add(self, quality: FrameQuality) -> None:
         """Count one frame."""
-        self._well.append(float(not quality.conditions))
+        self._values.add("healthy_share", float(not quality.conditions))
         self._withheld += quality.withheld
         for name in quality.conditions:
             self._conditions[name] = self._conditions.get(name, 0) + 1
-        if math.isfinite(quality.agreement):
-            self._agreements.append(quality.agreement)
+        self._values.add("agreement", quality.agreement)
         self._last = quality
 
     def summary(self) -> dict[str, Any] | None:
@@ -36,17 +31,13 @@ class HealthScore:
         if self._last is None:
             return None
         return {
-            "healthy_share": float(np.mean(self._well)),
+            "healthy_share": self._values.mean("healthy_share"),
             "withheld_frames": self._withheld,
             "conditions": dict(sorted(self._conditions.items())),
-            "agreement": float(np.mean(self._agreements)) if self._agreements else None,
+            "agreement": self._values.mean("agreement"),
             "drift": self._last.drift,
             "drift_line": self._last.drift_line,
-            "intervals": {
-                name: ends
-                for name, values in (("healthy_share", self._well), ("agreement", self._agreements))
-                if (ends := interval_ends(np.array(values, np.float64))) is not None
-            },
-            "frames": len(self._well),
-            "frames_of": {"agreement": len(self._agreements)},
+            "intervals": self._values.intervals(),
+            "frames": self._values.count("healthy_share"),
+            "frames_of": {"agreement": self._values.count("agreement")},
         }

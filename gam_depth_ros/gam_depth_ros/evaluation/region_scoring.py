@@ -45,7 +45,7 @@ REGIONS = {
     "textureless": f"luminance within {TEXTURELESS_BELOW:g} levels over 9×9 pixels",
 }
 
-_SHARES = ("d1", "pixel_share")
+_SHARES, _SIGNED = ("d1", "pixel_share"), ("bias",)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -60,8 +60,8 @@ class RegionScore:
 
     def __init__(self, labels: LabelSet, block_frames: int | None = None) -> None:
         self._labels = labels
-        self._regions = FrameValues(_SHARES, block_frames=block_frames)
-        self._classes = FrameValues(_SHARES, block_frames=block_frames)
+        self._regions = FrameValues(_SHARES, block_frames=block_frames, signed=_SIGNED)
+        self._classes = FrameValues(_SHARES, block_frames=block_frames, signed=_SIGNED)
         self._boundaries = FrameValues(most=MOST_PX, block_frames=block_frames)
 
     def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gam_depth_ros.evaluation.bag_writer import make_directory
+from gam_depth_ros.evaluation.cards import ALIGNED, cards, metric_alignment
 from gam_depth_ros.evaluation.evaluate import EvaluationResult
 from gam_depth_ros.evaluation.figure_kinds import DEPTH_KINDS, KINDS
 from gam_depth_ros.evaluation.figures import all_figures
 from gam_depth_ros.evaluation.film import film_strip
-from gam_depth_ros.evaluation.page import number, page_environment
+from gam_depth_ros.evaluation.page import page_environment
 from gam_depth_ros.evaluation.pictures import (
     DEPTH_COLORS,
     ERROR_COLORS,
@@ -25,9 +26,8 @@ from gam_depth_ros.evaluation.pictures import (
     picture_rows,
 )
 from gam_depth_ros.evaluation.trust import trust_rows
-from gam_depth_ros.evaluation.verdict import headline, promised_coverage, remarks
+from gam_depth_ros.evaluation.verdict import headline, remarks
 
-ALIGNED = "aligned per image"
 ONE_SCALE = "one scale for the whole sequence"
 LEAST_SHOWN_SHARE = 0.01
 JSON_NAME = "report.json"
@@ -177,92 +177,6 @@ def table_rows(report: Report) -> list[dict[str, Any]]:
                 }
             )
     return rows
-
-
-def metric_alignment(report: Report) -> str:
-    """Return in words where the metres of ``online_scale`` come from."""
-    return "fixed scale" if report["scale_source"] == "fixed" else "scale learnt online"
-
-
-def cards(report: Report) -> list[dict[str, Any]]:
-    """Return the key figures: label, value, unit, how it was aligned, and the floor beside it."""
-    found: list[dict[str, Any]] = []
-    depth, uncertainty = report["depth"], report["uncertainty"]
-    metric = metric_alignment(report)
-    if depth is not None:
-        score, online = depth["per_frame_median"], depth["online_scale"]
-        floor = depth["constant_floor"]
-        found += [
-            _card("Depth error", score, floor["per_frame_median"], "abs_rel", "AbsRel", ALIGNED),
-            _card("Within 25 %", score, floor["per_frame_median"], "d1", "δ < 1.25", ALIGNED),
-            _card("Depth error", score, floor["per_frame_median"], "rmse", "m RMSE", ALIGNED),
-            _card("Metric error", online, floor["online_scale"], "abs_rel", "AbsRel", metric),
-        ]
-        found.append(
-            {
-                "label": "Depth contrast",
-                "value": number(depth["contrast_ratio"], 2),
-                "unit": "× truth",
-                "note": "spread of log depth; 1 is right, 0 is flat",
-                "share": None,
-                "floor_share": None,
-            }
-        )
-    if uncertainty is not None:
-        covered, alignment = promised_coverage(uncertainty), metric
-        if uncertainty["coverage_1sigma"]["online_scale"] is None:
-            alignment = ALIGNED
-        nominal = uncertainty["nominal_coverage"]
-        found.append(
-            {
-                "label": "Within one sigma",
-                "value": number(covered),
-                "unit": "of pixels",
-                "note": f"{alignment} · promised {nominal:.3f}",
-                "share": covered,
-                "floor_share": nominal,
-            }
-        )
-    if report["segmentation"] is not None:
-        labels = report["segmentation"]
-        found.append(
-            {
-                "label": "Labels",
-                "value": number(labels["miou"]),
-                "unit": "mIoU",
-                "note": f"{labels['classes_in_truth']} classes · pixel accuracy "
-                f"{labels['pixel_accuracy']:.3f}",
-                "share": labels["miou"],
-                "floor_share": None,
-            }
-        )
-    return [*found, _latency_card(report["latency_ms"])]
-
-
-def _card(
-    label: str, score: Report, floor: Report, name: str, unit: str, alignment: str
-) -> dict[str, Any]:
-    value, blind = score[name], floor[name]
-    top = 1.0 if name == "d1" else 1.15 * max(value or 0.0, blind or 0.0) or 1.0
-    return {
-        "label": label,
-        "value": number(value),
-        "unit": unit,
-        "note": f"{alignment} · blind guess {number(blind)}",
-        "share": None if value is None else value / top,
-        "floor_share": None if blind is None else blind / top,
-    }
-
-
-def _latency_card(latency: Report) -> dict[str, Any]:
-    return {
-        "label": "Latency",
-        "value": number(latency["p50"], 1),
-        "unit": "ms p50",
-        "note": f"p99 {number(latency['p99'], 1)} ms · {latency['frames']} frames",
-        "share": None,
-        "floor_share": None,
-    }
 
 
 def accounts(report: Report) -> list[dict[str, Any]]:

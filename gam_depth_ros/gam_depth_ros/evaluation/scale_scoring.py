@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.evaluation.frame_pixels import FramePixels
-from gam_depth_ros.evaluation.frame_values import Ends, interval_ends, interval_of
+from gam_depth_ros.evaluation.frame_values import Ends, FrameValues, interval_of
 from gam_depth_ros.evaluation.observation import Float, Observation
 
 MIN_SIGMA_LOG = 1e-6
@@ -73,13 +73,13 @@ class ScaleScore:
 def _intervals(
     errors: npt.NDArray[np.float64], standard: npt.NDArray[np.float64]
 ) -> dict[str, Ends]:
-    means = {
-        "log_bias": errors,
-        "within_1sigma": (standard <= 1.0).astype(np.float64),
-        "within_2sigma": (standard <= 2.0).astype(np.float64),
-    }
+    means = FrameValues(shares=("within_1sigma", "within_2sigma"), signed=("log_bias",))
+    for error, off in zip(errors, standard, strict=True):
+        means.add("log_bias", error)
+        means.add("within_1sigma", float(off <= 1.0))
+        means.add("within_2sigma", float(off <= 2.0))
     found = {
-        **{name: interval_ends(values) for name, values in means.items()},
+        **means.intervals(),
         "log_error_median": interval_of(np.abs(errors), lambda drawn: float(np.median(drawn))),
         "log_error_rms": interval_of(errors, lambda drawn: float(np.sqrt(np.mean(drawn**2)))),
         "log_wander": interval_of(errors, lambda drawn: float(np.std(drawn))),

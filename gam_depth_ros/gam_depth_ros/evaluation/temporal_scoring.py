@@ -65,7 +65,7 @@ class TemporalScore:
         self._reactions: dict[float, int | None] = {}
         names = ("opw", "opw_network", "flicker", "flicker_network", "label_change")
         self._names = names
-        self._values = FrameValues()
+        self._values = FrameValues(shares=("label_change",))
 
     def add(self, seen: Observation) -> None:
         """Score a frame against the one before; one without depth or labels is a gap."""

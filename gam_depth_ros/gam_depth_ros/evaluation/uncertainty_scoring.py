@@ -47,7 +47,9 @@ class UncertaintyScore:
         self._ranked = 0
         self._by_uncertainty = np.zeros((len(METRICS), INTERVALS))
         self._by_error = np.zeros((len(METRICS), INTERVALS))
-        self._values = FrameValues(block_frames=block_frames)
+        self._values = FrameValues(
+            block_frames=block_frames, signed=[f"aurg_{metric}" for metric in METRICS]
+        )
 
     def add(self, truth_m: Float, seen: Observation, pixels: FramePixels | None = None) -> float:
         """Score one frame; frames without sigma count nothing.
