@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
 from gam_depth_ros.cli import app
-from gam_depth_ros.evaluation.bag import BagError, Topics
+from gam_depth_ros.evaluation.bag import BagError, Topics, sequence_to_bag
 from gam_depth_ros.evaluation.batch import folder_of, make_jobs, read_result, run_batch
 from gam_depth_ros.evaluation.comparison import load_results
 from gam_depth_ros.evaluation.jobs import Job, JobResult, content_hash, job_key, run_job
@@ -89,6 +90,23 @@ def test_a_batch_killed_in_the_middle_goes_on(jobs: list[Job], tmp_path: Path) -
     entries = run_batch(jobs, tmp_path / "out", rest)
     assert rest.ran == jobs[2:]
     assert [entry.cached for entry in entries] == [True, True, False, False]
+
+
+def test_a_split_bag_goes_on_at_its_next_file(
+    recordings: list[Path], models: list[Path], tmp_path: Path
+) -> None:
+    split = tmp_path / "split"
+    split.mkdir()
+    for place, folder in enumerate(recordings):
+        sequence_to_bag(folder, tmp_path / f"bag_{place}")
+        shutil.move(tmp_path / f"bag_{place}" / f"bag_{place}.mcap", split / f"split_{place}.mcap")
+    jobs = make_jobs(sorted(split.iterdir()), models[:1], PLAIN, Topics(), None)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(jobs, tmp_path / "out", Counting(stop_after=1))
+    rest = Counting()
+    entries = run_batch(jobs, tmp_path / "out", rest)
+    assert [job.name for job in rest.ran] == ["split_1"]
+    assert [e.report["frames"]["in"] for e in entries] == [3, 4]
 
 
 def test_a_result_without_its_key_counts_for_nothing(jobs: list[Job], tmp_path: Path) -> None:
@@ -190,21 +208,31 @@ def test_a_worker_process_gives_what_this_one_gives(jobs: list[Job]) -> None:
     assert counted[-1] <= 3
 
 
-def test_a_dask_cluster_gives_what_one_process_gives(jobs: list[Job], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "processes"),
+    [
+        pytest.param(2, False, id="two jobs"),
+        # Over a socket: jobs and results are sent as to other machines.
+        pytest.param(1, True, id="a process of its own"),
+    ],
+)
+def test_a_dask_cluster_gives_what_one_process_gives(
+    jobs: list[Job], tmp_path: Path, wanted: int, processes: bool
+) -> None:
     distributed = pytest.importorskip("distributed", reason="Dask is an optional extra")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None,
+        n_workers=1, threads_per_worker=1, processes=processes, dashboard_address=None,
         local_directory=str(tmp_path),
     ) as cluster:  # fmt: skip
         entries = run_batch(
-            jobs[:2],
+            jobs[:wanted],
             tmp_path / "out",
-            lambda wanted: run_on_dask(wanted, cluster.scheduler_address),
+            lambda missing: run_on_dask(missing, cluster.scheduler_address),
         )
-    here = run_job(jobs[1])
-    assert [entry.error for entry in entries] == ["", ""]
-    assert entries[1].report["depth"] == json.loads(here.report)["depth"]
-    assert run_batch(jobs[:2], tmp_path / "out", Counting())[0].cached
+    here = run_job(jobs[wanted - 1])
+    assert [entry.error for entry in entries] == [""] * wanted
+    assert entries[-1].report["depth"] == json.loads(here.report)["depth"]
+    assert run_batch(jobs[:wanted], tmp_path / "out", Counting())[0].cached
 
 
 def test_no_scheduler_at_the_address_costs_one_line(

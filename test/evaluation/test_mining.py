@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 
 from gam_depth_ros.cli import app
 from gam_depth_ros.core.config import HealthConfig
-from gam_depth_ros.evaluation.bag import BagError, open_recording, sequence_to_bag
-from gam_depth_ros.evaluation.mine import date_of, mine, mining_config
+from gam_depth_ros.core.labels import NYU13
+from gam_depth_ros.evaluation.bag import BagError, Recording, open_recording, sequence_to_bag
+from gam_depth_ros.evaluation.mine import RecordingMarks, date_of, mine, mining_config
 from gam_depth_ros.evaluation.mining import (
     LOOK_WH,
     FrameMark,
@@ -25,6 +27,7 @@ from gam_depth_ros.evaluation.mining import (
     choose_frames,
     stretches,
 )
+from gam_depth_ros.evaluation.mining_page import render_mining
 from gam_depth_ros.evaluation.observation import Observation
 
 
@@ -162,6 +165,29 @@ def test_mined_stretches_are_what_the_bag_had(
     assert facts["frame_gap"] == 1
     assert facts["room"] == "bag"
     assert facts["picked"] == {"000001": "sigma"}
+
+
+def test_drift_of_many_bags_is_told_by_date_and_undated_ones_come_last(
+    tmp_path: Path, unsure: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = {"june": 1_717_200_000, "undated": 1000, "may": 1_714_600_000}
+    psi = {"june": 0.4, "undated": 0.2, "may": 0.1}
+
+    def judged(recording: Recording, name: str, *rest: object, **more: object) -> RecordingMarks:
+        return RecordingMarks(
+            name, [mark(0)], 0, starts[name] * 10**9, {"sharpness": psi[name]}, "drift: x"
+        )
+
+    monkeypatch.setattr("gam_depth_ros.evaluation.mine.judge_recording", judged)
+    recordings = [open_recording(make_sequence(tmp_path / name, frames=1)) for name in starts]
+    found = mine(recordings, pipeline_of(unsure), MiningRules(), tmp_path / "out")
+    rows = found.report["recordings"]
+    assert [row["name"] for row in rows] == ["may", "june", "undated"]
+    assert [row["date"][:10] for row in rows] == ["2024-05-01", "2024-06-01", ""]
+    page = render_mining(found.report, found.pictures, NYU13)
+    shown = re.findall(r'<td data-of="sharpness"(?: class="(\w+)")?>([^<]*)</td>', page)
+    assert shown == [("", "0.10"), ("moved", "0.40"), ("", "0.20")]
+    assert 'alt="drift"' in page
 
 
 def test_pictures_without_calibration_are_refused_before_the_work(
