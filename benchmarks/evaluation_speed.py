@@ -48,7 +48,7 @@ from gam_depth_ros.evaluation.tally import Tally
 MARK = 1000
 """Frames from one reading of the memory to the next."""
 PAPER_SIZE = "288x384"
-PARTS = ("decode", "replay", "metrics", "memory")
+PARTS = ("decode", "replay", "metrics", "memory", "memory-of-evaluation")
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=2000, help="frames of the memory test")
     parser.add_argument("--shrink", type=int, default=1, help="memory test: sides by this factor")
     arguments = parser.parse_args()
-    parts = arguments.only or PARTS
+    parts = arguments.only or PARTS[:-1]  # the last is the second half of the one before
     config = EngineConfig(threads=arguments.threads)
     engine = TimedEngine(default_model_path(), config)
     pipeline = PerceptionPipeline(engine, PipelineConfig())
@@ -82,7 +82,9 @@ def main() -> None:
         if "metrics" in parts:
             time_metrics(bag, pipeline, arguments.frames)
         if "memory" in parts:
-            watch_memory(bag, pipeline, arguments, Path(folder) / "long")
+            watch_replay(bag, pipeline, arguments, Path(folder) / "long")
+        if {"memory", "memory-of-evaluation"} & set(parts):
+            watch_evaluation(bag, pipeline, arguments)
 
 
 def model_of_paper_size(folder: Path) -> Path | None:
@@ -166,22 +168,30 @@ def time_metrics(bag: Path, pipeline: PerceptionPipeline, frames: int) -> None:
     )
 
 
-def watch_memory(
+def endless(bag: Path, arguments: argparse.Namespace) -> Any:
+    """Return the recording's first frames over and over."""
+    first = FirstFrames(open_recording(bag), arguments.frames)
+    return Repeated(first, arguments.long, arguments.shrink)
+
+
+def watch_replay(
     bag: Path, pipeline: PerceptionPipeline, arguments: argparse.Namespace, out: Path
 ) -> None:
-    """Print the process's memory while a long recording is replayed, then while it is evaluated."""
+    """Print the process's memory while a long recording is replayed."""
     quick = PerceptionPipeline(CachedEngine(pipeline.engine), pipeline.config)
-
-    def endless() -> Any:
-        first = FirstFrames(open_recording(bag), arguments.frames)
-        return Repeated(first, arguments.long, arguments.shrink)
-
     marks = MemoryMarks("replay")
-    replay(endless(), quick, out, copy_inputs=False, on_frame=marks.frame)
+    replay(endless(bag, arguments), quick, out, copy_inputs=False, on_frame=marks.frame)
     marks.close()
     shutil.rmtree(out)
+
+
+def watch_evaluation(
+    bag: Path, pipeline: PerceptionPipeline, arguments: argparse.Namespace
+) -> None:
+    """Print the process's memory while a long recording is evaluated, and with its page."""
+    quick = PerceptionPipeline(CachedEngine(pipeline.engine), pipeline.config)
     marks = MemoryMarks("evaluation")
-    result = evaluate(endless(), quick, on_frame=marks.frame)
+    result = evaluate(endless(bag, arguments), quick, on_frame=marks.frame)
     marks.close()
     json_text(result.report)
     page = render(result)
