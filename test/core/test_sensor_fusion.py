@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gam_depth_ros.core.config import FusionConfig
 from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, SOURCE_SENSOR
 from gam_depth_ros.core.fused_image import SensorFrame, fused_image
-from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
-from gam_depth_ros.core.sensor_readings import Readings
+from gam_depth_ros.core.sensor_alignment import Layer
+from gam_depth_ros.core.sensor_readings import CELL_PX, Readings
 
 LAWS = settings(max_examples=20, deadline=None)
 
@@ -243,8 +243,8 @@ def test_a_hole_is_filled_alike_however_few_pixels_are_worked_out(first_row, col
     height, width = 32, 64
     hole = np.zeros((height, width), np.uint8)
     hole[first_row : first_row + 5, slice(*columns)] = 255
-    variance = np.full((height // 2, width // 2), 1e-4, np.float32)
     cells = (height // CELL_PX, width // CELL_PX)
+    variance = np.full(cells, 1e-4, np.float32)
     layer = Layer(*(0.5 + rng.random((2, *cells), np.float32)))
     prediction = 0.5 + rng.random((2, height, width), np.float32)
     out, everywhere = (

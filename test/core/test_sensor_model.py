@@ -19,7 +19,7 @@ def sigma_at(depth_m, sensor, **changes):
 
 
 def sigma_of(depth_m, rgb=None, **changes):
-    """Sigma per half-size pixel of a Kinect's depth image."""
+    """Sigma by cell of a Kinect's depth image."""
     config = FusionConfig(**{"sensor": "kinect"} | changes)
     rgb = np.full((*depth_m.shape, 3), 128, np.uint8) if rgb is None else rgb
     return np.sqrt(ReadingModel(config, sensor_model(config)).read(depth_m, rgb).variance_m2)
@@ -63,15 +63,16 @@ def test_an_edge_is_distrusted_and_only_the_edge():
     depth_m = plane()
     depth_m[:, 32:] = 3.0
     sigma = sigma_of(depth_m)
-    # A step of a metre over four pixels, read 0.8 pixels beside.
-    assert sigma[12, 15] > 0.15
-    assert sigma[12, 8] == pytest.approx(sigma_at(2.0, "kinect"), rel=1e-3)
+    # A step of a metre over the four pixels of a cell, read 0.8 pixels beside.
+    assert sigma[6, 7] == pytest.approx(0.2, rel=0.1)
+    assert sigma[6, 6] == pytest.approx(sigma_at(2.0, "kinect"), rel=1e-3)
+    assert sigma[6, 8] == pytest.approx(sigma_at(3.0, "kinect"), rel=1e-3)
 
 
 def test_a_slanted_wall_is_distrusted_more_the_steeper_it_is():
     columns = np.arange(SIZE[1], dtype=np.float32)[None]
     gentle, steep = (
-        sigma_of(np.repeat(1 + slope * columns, SIZE[0], axis=0).astype(np.float32))[12, 16]
+        sigma_of(np.repeat(1 + slope * columns, SIZE[0], axis=0).astype(np.float32))[6, 8]
         for slope in (0.01, 0.05)
     )
     assert steep > 1.5 * gentle
@@ -81,8 +82,8 @@ def test_readings_next_to_a_hole_are_distrusted():
     depth_m = plane()
     depth_m[16:40, 20:40] = np.nan
     sigma = sigma_of(depth_m)
-    assert sigma[12, 9] > 1.5 * sigma_at(2.0, "kinect")
-    assert sigma[2, 28] == pytest.approx(sigma_at(2.0, "kinect"), rel=1e-3)
+    assert sigma[6, 4] > 1.5 * sigma_at(2.0, "kinect")
+    assert sigma[1, 14] == pytest.approx(sigma_at(2.0, "kinect"), rel=1e-3)
 
 
 @pytest.mark.parametrize("grey", [0, 255])
@@ -91,14 +92,14 @@ def test_black_and_saturated_surfaces_are_distrusted(grey):
     rgb[:, :20] = grey
     sigma = sigma_of(plane(), rgb, extreme_sigma=0.05)
     own = sigma_at(2.0, "kinect")
-    assert sigma[12, 4] == pytest.approx(math.hypot(own, 0.1), rel=1e-3)
-    assert sigma[12, 20] == pytest.approx(own, rel=1e-3)
+    assert sigma[6, 2] == pytest.approx(math.hypot(own, 0.1), rel=1e-3)
+    assert sigma[6, 10] == pytest.approx(own, rel=1e-3)
 
 
 def test_a_lonely_reading_is_hardly_trusted():
     depth_m = np.full(SIZE, np.nan, np.float32)
     depth_m[21, 31] = 2.0
-    assert sigma_of(depth_m)[10, 15] > 0.5
+    assert sigma_of(depth_m)[5, 7] > 0.5
 
 
 # The field between sensor and prediction

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from gam_depth_ros.core.frame import SOURCE_FUSED, SOURCE_NETWORK, SOURCE_NONE, SOURCE_SENSOR
 from gam_depth_ros.core.fusion_rule import Estimate, Weighing, average, blend, choose
-from gam_depth_ros.core.sensor_alignment import CELL_PX, Layer
-from gam_depth_ros.core.sensor_readings import READINGS_PX, Readings
+from gam_depth_ros.core.sensor_alignment import Layer
+from gam_depth_ros.core.sensor_readings import CELL_PX, Readings
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
@@ -42,7 +42,7 @@ class SensorFrame:
 
     def readings_alone(self) -> Estimate:
         """Return the readings with their sigma, to be written into; depth 0 in holes."""
-        sigma_m = _upsampled(cv2.sqrt(self.readings.variance_m2), READINGS_PX)
+        sigma_m = _upsampled(cv2.sqrt(self.readings.variance_m2))
         return _all_from(SOURCE_SENSOR, self.readings.depth_m.copy(), sigma_m)
 
 
@@ -80,10 +80,10 @@ def held_image(depth_m: Floats, sigma_m: Floats, memory: Layer, share: float) ->
     return held
 
 
-def _upsampled(low: Floats, factor: int) -> Floats:
-    """Return an image ``factor`` times as high and wide."""
-    size_wh = low.shape[1] * factor, low.shape[0] * factor
-    return np.asarray(cv2.resize(low, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+def _upsampled(cells: Floats) -> Floats:
+    """Return an image of what is known for each cell."""
+    size_wh = cells.shape[1] * CELL_PX, cells.shape[0] * CELL_PX
+    return np.asarray(cv2.resize(cells, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _unknown(depth_m: Floats) -> Bytes:
@@ -97,9 +97,9 @@ def _all_from(source: int, depth_m: Floats, sigma_m: Floats) -> Estimate:
 
 def _aligned(prediction: Estimate, layer: Layer) -> Estimate:
     """Return the prediction times a factor."""
-    factor = _upsampled(layer.factor, CELL_PX)
+    factor = _upsampled(layer.factor)
     depth_m = cv2.multiply(prediction.depth_m, factor, dst=factor)
-    return Estimate(depth_m, _upsampled(layer.sigma_m, CELL_PX), prediction.source)
+    return Estimate(depth_m, _upsampled(layer.sigma_m), prediction.source)
 
 
 def _averaged(
@@ -107,11 +107,11 @@ def _averaged(
 ) -> Estimate:
     """Combine where sensor and prediction agree, choose where they do not; holes as they come."""
     sensor_m = frame.readings.depth_m
-    factor = _upsampled(layer.factor, CELL_PX)
+    factor = _upsampled(layer.factor)
     weighing = Weighing(
-        _upsampled(coarse.gate_m, READINGS_PX),
-        _upsampled(coarse.sensor_share, READINGS_PX),
-        _upsampled(coarse.sigma_m, READINGS_PX),
+        _upsampled(coarse.gate_m),
+        _upsampled(coarse.sensor_share),
+        _upsampled(coarse.sigma_m),
     )
     fused, gap_m = average(sensor_m, prediction, factor, weighing)
     apart = cv2.compare(gap_m, weighing.gate_m, cv2.CMP_GT)
@@ -121,7 +121,7 @@ def _averaged(
         # Pixel by pixel: on recordings these are a few in a hundred.
         where = np.flatnonzero(apart != 0)  # of a mask of truths several times as fast
         row, column = np.divmod(where, apart.shape[1])
-        variance = frame.readings.variance_m2[row // READINGS_PX, column // READINGS_PX]
+        variance = frame.readings.variance_m2[row // CELL_PX, column // CELL_PX]
         images = (sensor_m, prediction.sigma_m, prediction.depth_m, factor, gap_m)
         sensor, claimed_m, depth_m, ratio, gap = (image.reshape(-1)[where] for image in images)
         chosen = choose(sensor, variance, claimed_m, depth_m * ratio, gap)

@@ -11,21 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from gam_depth_ros.core.correction_field import smooth_field
-from gam_depth_ros.core.sensor_model import SensorModel
-from gam_depth_ros.core.sensor_readings import LEAST_VARIANCE_M2, READINGS_PX, Readings
+from gam_depth_ros.core.sensor_readings import CELL_PX, LEAST_VARIANCE_M2, Readings
 
 # Its type hints know no scalar operand and forget float32.
 cv2: Any = typed_cv2
 
 Floats = npt.NDArray[np.float32]
 
-CELL_PX = 4
-"""One sample of the log ratio per cell of this many pixels squared."""
-
 _HALF_WEIGHT = 0.05  # relative sigma of a reading that counts half in the field
 _PRIOR_VARIANCE = 0.09  # of the log ratio where no reading says anything: (30 %)²
 _FLOOR_VARIANCE = 2.5e-5  # of the log ratio, (0.5 %)²: what the sensor's calibration leaves
 _RATIO_LIMITS = 1e-3, 1e3
+_LEAST_WEIGHT = 1e-6  # of all readings together: nothing is divided by zero
 
 _BLUR_PX = 6.0
 """Error of the prediction at an edge, in units of the sensor's own: networks draw edges blurred."""
@@ -65,7 +62,7 @@ class Alignment:
         fine_variance: h×w float32, of log ``fine`` in holes.
         coarse: h×w float32 factor, smooth: what it leaves is the prediction's own opinion.
         coarse_variance: h×w float32, of log ``coarse`` at single pixels.
-        trust: Mean weight of the readings, 0 to 1.
+        trust: Weight of all readings over what the sensor's noise alone would leave them, from 0.
         end_m: Depth about which the readings end, metres; 0 without any.
         emptiness: h×w float32, share of cells around without a reading, 0 to 1.
     """
@@ -111,7 +108,7 @@ class Alignment:
         beyond *= filled_m
         return beyond
 
-    def opinion(self, depth_m: Floats, readings: Readings, model: SensorModel) -> Layer:
+    def opinion(self, depth_m: Floats, readings: Readings, noise: Floats) -> Layer:
         """Return the prediction's opinion where there are readings too.
 
         What unsettles a reading beyond the sensor's noise (an edge, a slant) unsettles the
@@ -120,10 +117,9 @@ class Alignment:
         Args:
             depth_m: h×w float32 metres, the prediction at the cells.
             readings: Of the whole frame.
-            model: The sensor's own noise.
+            noise: h×w float32 square metres, variance of the sensor's own noise at the cells.
         """
-        noise = model.variance_m2(at_cells(readings.depth_m, 1))
-        unrest = cv2.subtract(at_cells(readings.variance_m2, READINGS_PX), noise)
+        unrest = cv2.subtract(readings.variance_m2, noise)
         np.maximum(unrest, 0, out=unrest)
         variance = _variance_m2(self.coarse, self.coarse_variance, depth_m)
         cv2.scaleAdd(unrest, _BLUR_PX**2, variance, dst=variance)
@@ -135,14 +131,15 @@ class Alignment:
         return Layer(self.fine, cv2.sqrt(variance, dst=variance))
 
 
-def align(readings: Readings, depth_m: Floats) -> Alignment:
+def align(readings: Readings, depth_m: Floats, noise: Floats) -> Alignment:
     """Learn the factor from prediction to sensor depth.
 
     Args:
         readings: Of the frame, H×W.
         depth_m: h×w float32 metres, the prediction at the cells; NaN where unknown.
+        noise: h×w float32 square metres, variance of the sensor's own noise at the cells.
     """
-    sensor_m = at_cells(readings.depth_m, 1)
+    sensor_m = at_cells(readings.depth_m)
     ratio = cv2.divide(sensor_m, depth_m)
     known = cv2.inRange(ratio, *_RATIO_LIMITS)  # neither 0 nor NaN
     log_ratio = np.ones_like(ratio)
@@ -150,9 +147,10 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
     cv2.log(log_ratio, dst=log_ratio)
     # The weight a² / (a² + relative variance), with a the relative sigma that counts half.
     strength = cv2.multiply(sensor_m, sensor_m, scale=_HALF_WEIGHT**2)
-    trust = cv2.divide(strength, cv2.add(strength, at_cells(readings.variance_m2, READINGS_PX)))
+    given = cv2.divide(strength, cv2.add(strength, readings.variance_m2))
+    at_best = cv2.divide(strength, cv2.add(strength, noise) + np.float32(LEAST_VARIANCE_M2))
     weight = np.zeros_like(ratio)
-    cv2.copyTo(trust, known, dst=weight)
+    cv2.copyTo(given, known, dst=weight)
     field = smooth_field(log_ratio, weight, _PRIOR_VARIANCE)
     floor = np.float32(_FLOOR_VARIANCE)
     hole = cv2.compare(sensor_m, 0, cv2.CMP_EQ)
@@ -163,7 +161,7 @@ def align(readings: Readings, depth_m: Floats) -> Alignment:
         fine_variance=field.fine_variance + floor,
         coarse=cv2.exp(field.coarse),
         coarse_variance=field.coarse_variance + floor,
-        trust=float(trust.sum()) / max(1, cv2.countNonZero(sensor_m)),
+        trust=float(given.sum()) / max(float(at_best.sum()), _LEAST_WEIGHT),
         end_m=_end_m(sensor_m),
         emptiness=cv2.multiply(emptiness, 1 / 255, dst=emptiness),
     )
@@ -179,15 +177,14 @@ def _end_m(sensor_m: Floats) -> float:
     return float(np.partition(readings, index)[index])
 
 
-def at_cells(image: Floats, reduction: int) -> Floats:
-    """Return the middle value of each cell of an image already reduced by a whole number.
+def at_cells(image: Floats) -> Floats:
+    """Return the middle value of each cell of an image.
 
     Args:
-        image: H×W float32, its sides multiples of CELL_PX before the reduction.
-        reduction: By which it was reduced, a divisor of CELL_PX.
+        image: H×W float32, its sides multiples of CELL_PX.
     """
-    cell = CELL_PX // reduction
-    return np.ascontiguousarray(image[cell // 2 :: cell, cell // 2 :: cell])
+    middle = slice(CELL_PX // 2, None, CELL_PX)
+    return np.ascontiguousarray(image[middle, middle])
 
 
 def _variance_m2(factor: Floats, relative_variance: Floats, depth_m: Floats) -> Floats:
