@@ -131,10 +131,11 @@ class DriftConfig:
 class AgreementConfig:
     """Boundaries of depth against boundaries of labels, at the network's size.
 
-    The factor comes from ``benchmarks/agreement_on_recordings.py``: near label boundaries without a
-    step in depth, errors against sigma were 1.09 to 1.32 times as wide as away from boundaries on
-    four recordings, near steps without a label boundary no wider. It takes the least of them, as
-    more made intervals no better on the recording with 1.09.
+    The factor comes from ``benchmarks/agreement_on_recordings.py`` with the first model file: near
+    label boundaries without a step in depth, errors against sigma were 1.09 to 1.32 times as wide
+    as away from boundaries on four recordings, near steps without a label boundary no wider. It
+    takes the least of them. With the file that ships they are no wider there (docs/experiments,
+    health), and the factor makes intervals worse by 0.2 % or less.
     """
 
     depth_step: float = setting(
