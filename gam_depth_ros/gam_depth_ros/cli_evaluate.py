@@ -46,8 +46,12 @@ from gam_depth_ros.evaluation.protocols import PROTOCOLS
 from gam_depth_ros.evaluation.public_sets import TestSet, open_test_set
 from gam_depth_ros.evaluation.report import COLUMNS, table_rows, write_report
 from gam_depth_ros.evaluation.runners import Finished, run_here, run_in_processes, run_on_dask
-from gam_depth_ros.evaluation.summary import COLUMNS as SUMMARY_COLUMNS
-from gam_depth_ros.evaluation.summary import summarise_batch, summary_headline, write_summary
+from gam_depth_ros.evaluation.summary import (
+    shown_columns,
+    summarise_batch,
+    summary_headline,
+    write_summary,
+)
 from gam_depth_ros.evaluation.verdict import headline
 from gam_depth_ros.model_names import listed_name
 
@@ -245,7 +249,7 @@ def _evaluate_many(
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
-    shown = SUMMARY_COLUMNS[:5]
+    shown = shown_columns(summary)[:5]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("recording", no_wrap=True)
     table.add_column("model", no_wrap=True)

@@ -21,7 +21,7 @@ from gam_depth_ros.evaluation.batch import folder_of, make_jobs, read_result, ru
 from gam_depth_ros.evaluation.comparison import load_results
 from gam_depth_ros.evaluation.jobs import Job, JobResult, content_hash, job_key, run_job
 from gam_depth_ros.evaluation.runners import run_here, run_in_processes, run_on_dask
-from gam_depth_ros.evaluation.summary import best_of, render_summary, summarise_batch
+from gam_depth_ros.evaluation.summary import best_of, render_summary, shown_columns, summarise_batch
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +160,13 @@ def test_one_broken_recording_costs_its_own_rows(
     assert summary["rows"][0]["figures"]["abs_rel"] is None
     assert "got no line in frames.csv" in render_summary(summary)
     json.dumps(summary, allow_nan=False)
+
+
+def test_a_table_without_truth_shows_what_needs_none(model: Path, tmp_path: Path) -> None:
+    folder = make_sequence(tmp_path / "hall", frames=6, depth_every=0)
+    entries = run_batch(make_jobs([folder], [model], PLAIN, Topics(), None), tmp_path, Counting())
+    summary = summarise_batch(entries)
+    assert [column.name for column in shown_columns(summary)] == ["opw", "latency"]
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path, models: list[Path]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gam_depth_ros.evaluation.batch import BatchEntry
-from gam_depth_ros.evaluation.bootstrap import CONFIDENCE, interval_of_mean
+from gam_depth_ros.evaluation.bootstrap import CONFIDENCE
+from gam_depth_ros.evaluation.frame_values import FrameValues
 from gam_depth_ros.evaluation.page import page_environment
 from gam_depth_ros.evaluation.report import HTML_NAME
 from gam_depth_ros.evaluation.verdict import headline
@@ -96,19 +97,24 @@ def render_summary(summary: Report) -> str:
         for name in recordings
     ]
     means = {"title": ALL, "rows": summary["models"]}
+    return page_environment().get_template("summary.html.j2").render(
+        summary=summary,
+        headline=summary_headline(summary),
+        blocks=[means, *blocks] if len(recordings) > 1 else blocks,
+        columns=shown_columns(summary),
+        best={block["title"]: best_of(block["rows"]) for block in [means, *blocks]},
+        failures=[row for row in summary["rows"] if row["error"]],
+    )
+
+
+def shown_columns(summary: Report) -> list[Column]:
+    """Return the columns that any recording has a figure in; all of them where none has."""
     shown = [
         column
         for column in COLUMNS
         if any(row["figures"][column.name] is not None for row in summary["rows"])
     ]
-    return page_environment().get_template("summary.html.j2").render(
-        summary=summary,
-        headline=summary_headline(summary),
-        blocks=[means, *blocks] if len(recordings) > 1 else blocks,
-        columns=shown,
-        best={block["title"]: best_of(block["rows"]) for block in [means, *blocks]},
-        failures=[row for row in summary["rows"] if row["error"]],
-    )
+    return shown or list(COLUMNS)
 
 
 def summary_headline(summary: Report) -> str:
@@ -176,11 +182,10 @@ def _at(report: Report, path: Sequence[str]) -> float | None:
 
 
 def _interval(report: Report, name: str) -> list[float] | None:
-    values = [row[name] for row in report["series"] if name and row.get(name) is not None]
-    if not values:
-        return None
-    interval = interval_of_mean([np.array(values, np.float64)])
-    return [interval.low, interval.high] if np.isfinite(interval.low) else None
+    values = FrameValues(shares=("d1",))
+    for row in report["series"] if name else ():
+        values.add(name, row.get(name))
+    return values.interval(name)
 
 
 def _means(rows: Sequence[Report]) -> list[Report]:
