@@ -1,6 +1,6 @@
 """What each stage of the pipeline costs on 640x480 pictures, and whether memory stays flat.
 
-    python benchmarks/pipeline_stages.py [--frames N] [--memory N]
+    python benchmarks/pipeline_stages.py [--frames N] [--memory N] [--grid 288x384]
 
 Times are of a made-up scene that moves: a textured wall with boards before it, and a sensor depth
 with every picture. Every combination of settings sees a picture before the next one comes, so that
@@ -23,9 +23,10 @@ import cv2
 import numpy as np
 import psutil
 from cached_engine import CachedEngine
+from finer_engine import FinerEngine
 
 from gam_depth_ros.core.config import EngineConfig, FusionConfig, PipelineConfig, TemporalConfig
-from gam_depth_ros.core.engine import OnnxEngine
+from gam_depth_ros.core.engine import Engine, OnnxEngine
 from gam_depth_ros.core.frame import SOURCE_FUSED, Frame, Perception, ReferenceDepth
 from gam_depth_ros.core.model_file import default_model_path
 from gam_depth_ros.core.pipeline import STAGES, PerceptionPipeline
@@ -120,7 +121,7 @@ class Run:
         self.cpu_ms.append(self.clocks.cpu_ms())
 
 
-def make_run(engine: OnnxEngine | CachedEngine, temporal: str, fusion: str) -> Run:
+def make_run(engine: Engine, temporal: str, fusion: str) -> Run:
     """Build a pipeline with its clocks."""
     clocks = TwoClocks()
     config = PipelineConfig(
@@ -180,7 +181,7 @@ def resident_mb() -> float:
     return float(psutil.Process().memory_info().rss / 1e6)
 
 
-def print_memory(engine: OnnxEngine, count: int) -> None:
+def print_memory(engine: Engine, count: int) -> None:
     """Run all stages over many frames, with the network's answers kept from its first look."""
     run = make_run(CachedEngine(engine), "flow", "fuse")
     shots = scene(PICTURES, SMALL_HW)
@@ -213,13 +214,18 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=120, help="frames to time; 0: none")
     parser.add_argument("--memory", type=int, default=10_000, help="frames for memory; 0: none")
     parser.add_argument("--threads", type=int, default=2, help="threads of engine and OpenCV")
+    parser.add_argument("--grid", help="HEIGHTxWIDTH of the network's answers; default: its own")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
-    engine = OnnxEngine(
+    engine: Engine = OnnxEngine(
         options.model or default_model_path(), EngineConfig(threads=options.threads)
     )
+    if options.grid:
+        height, width = (int(side) for side in options.grid.split("x"))
+        engine = FinerEngine(engine, (height, width))
     print(
-        f"{SIZE_HW[1]}x{SIZE_HW[0]}, {options.threads} threads on {os.cpu_count()} cores, "
+        f"{SIZE_HW[1]}x{SIZE_HW[0]}, network {'x'.join(map(str, engine.spec.input_size_hw))}, "
+        f"{options.threads} threads on {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f}: what else the machine does raises these figures, p99 most"
     )
     if options.frames:

@@ -12,8 +12,6 @@ from gam_depth_ros.core.prediction import Prediction, empty_float
 
 Floats = npt.NDArray[np.float32]
 
-_ROWS = 64
-
 
 def metric_depth(
     prediction: Prediction, scale: ScaleState, config: PipelineConfig, *, known: bool, sigma: bool
@@ -43,15 +41,10 @@ def metric_depth(
 
 
 def _sigma_m(network_log: Floats, scale_log: float, depth_m: Floats) -> Floats:
-    """Join both sigmas of log depth, and go to metres; by parts that stay in the cache."""
-    sigma_m = np.empty_like(depth_m)
-    scale_variance = np.float32(scale_log**2)
-    for first in range(0, len(depth_m), _ROWS):
-        rows = np.s_[first : first + _ROWS]
-        part = sigma_m[rows]
-        # Not cv2.magnitude: its last bit depends on where in memory an array happens to lie.
-        np.square(network_log[rows], out=part)
-        part += scale_variance
-        cv2.sqrt(part, dst=part)
-        part *= depth_m[rows]
+    """Join both sigmas of log depth, and go to metres."""
+    # Not cv2.magnitude: its last bit depends on where in memory an array happens to lie.
+    sigma_m: Floats = np.square(network_log)
+    sigma_m += np.float32(scale_log**2)
+    cv2.sqrt(sigma_m, dst=sigma_m)
+    sigma_m *= depth_m
     return sigma_m
