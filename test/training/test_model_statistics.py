@@ -89,9 +89,7 @@ def test_other_rooms_move_limits_but_not_what_the_model_was_trained_on():
 def test_pictures_made_bad_move_no_limit_and_no_distribution():
     good = [answer(0.01 * k) for k in range(101)]
     bad = [answer(50.0, fault=noise_fault()) for _ in range(500)]
-    with_bad, without = (
-        training_statistics({"room": found}) for found in (good + bad, good)
-    )
+    with_bad, without = (training_statistics({"room": found}) for found in (good + bad, good))
     assert with_bad.limits["noisy"].limit == without.limits["noisy"].limit
     assert with_bad.distributions == without.distributions
 
@@ -113,6 +111,29 @@ def test_a_factor_is_how_much_wider_errors_are_where_the_condition_is_raised():
     assert found == {"covered": pytest.approx(10.0), "noisy": 1.0, "dark": 1.0}
     blind = [answer(1.0, spread=np.nan), answer(5.0, spread=np.nan, fault=noise_fault())]
     assert sigma_factors({"room": blind}, limits, None)["noisy"] == 1.0
+
+
+def test_a_picture_that_raises_two_conditions_is_no_evidence_of_either():
+    good = [answer(1.0) for _ in range(9)]
+    noisy = [answer(5.0, spread=1.5, fault=noise_fault()) for _ in range(3)]
+    noisy_and_dark = [answer(5.0, spread=8.0, fault=noise_fault(), dark=1.0) for _ in range(9)]
+    limits = {"noisy": 2.0, "dark": 10.0}
+    factors = sigma_factors({"room": good + noisy + noisy_and_dark}, limits, None)
+    assert factors == {"noisy": pytest.approx(1.5), "dark": pytest.approx(1.5)}
+
+
+def test_features_come_from_every_room_so_that_none_of_them_is_unfamiliar():
+    rng = np.random.default_rng(0)
+    rooms = {
+        name: [
+            dataclasses.replace(answer(1.0), features=row.astype(np.float32))
+            for row in level + rng.gamma(2.0, 1.0, (100, 40))
+        ]
+        for name, level in (("trained", 0.0), ("other", 5.0))
+    }
+    found = training_statistics(rooms, trained_on=("trained",))
+    familiarity = Familiarity(found.features)
+    assert max(familiarity.distance(one.features) for one in rooms["other"]) < 1.5
 
 
 def test_spread_is_the_quantile_of_the_error_in_sigmas_after_the_median():
@@ -196,8 +217,7 @@ def test_statistics_of_a_file_are_written_into_it_and_all_else_stays(tmp_path):
 def test_the_same_pictures_give_the_same_statistics(tmp_path):
     path = write_tiny_model(tmp_path / "m.onnx", (96, 128), features=True)
     first, again = (
-        training_statistics(measure(path, {"boxes": pictures(4)}, faulty_every=2))
-        for _ in range(2)
+        training_statistics(measure(path, {"boxes": pictures(4)}, faulty_every=2)) for _ in range(2)
     )
     assert first == again
 

@@ -53,8 +53,9 @@ def training_statistics(
     Args:
         answers: From :func:`measure`.
         quantile: Share of the good pictures of each group that every limit lets pass.
-        trained_on: Groups that distributions and features come from: what the model was trained
-            on. Every group by default.
+        trained_on: Groups that distributions come from: what the model was trained on. Every group
+            by default. Features come from every group: what the model was tried on is no news, and
+            with them one limit parts recordings from pictures that show nothing far better.
 
     Raises:
         ValueError: no good picture.
@@ -68,7 +69,8 @@ def training_statistics(
     ]
     if not reference:
         raise ValueError("got no picture to measure, expected some; name shards or recordings")
-    features = feature_statistics([a.features for a in reference if a.features is not None])
+    known = [answer for found in good.values() for answer in found]
+    features = feature_statistics([a.features for a in known if a.features is not None])
     familiarity = None if features is None else Familiarity(features)
     limits = _limits(good, familiarity, quantile)
     factors = sigma_factors(answers, limits, familiarity)
@@ -126,9 +128,10 @@ def sigma_factors(
 ) -> dict[str, float]:
     """Return by condition how much wider errors are where it is raised than on good pictures.
 
-    The ratio of the medians over pictures of the spread, groups alike, at least 1. A covered
-    picture counts for that condition alone, as its outputs are withheld. A condition that no
-    picture with depth raised gets the largest factor found for the others, 1 without any.
+    The ratio of the medians over pictures of the spread, groups alike, at least 1. Only pictures
+    count that raise one condition: of two, either may be what errors come from. A covered picture
+    counts for that condition alone, as its outputs are withheld. A condition that no picture with
+    depth raised alone gets the largest factor found for the others, 1 without any.
     """
     ratios: dict[str, list[float]] = {name: [] for name in limits}
     for found in answers.values():
@@ -137,7 +140,8 @@ def sigma_factors(
         spreads: dict[str, list[float]] = {name: [] for name in limits}
         for answer in known:
             if answer.fault is not None:
-                for name in _counted(answer, limits, familiarity):
+                name = _counted(answer, limits, familiarity)
+                if name is not None:
                     spreads[name].append(answer.spread)
         for name, values in spreads.items():
             if usual and values:
@@ -153,14 +157,16 @@ def sigma_factors(
 
 def _counted(
     answer: Answer, limits: Mapping[str, float], familiarity: Familiarity | None
-) -> list[str]:
-    """Return the conditions that a picture raises, covered alone where it is among them."""
+) -> str | None:
+    """Return the condition that a picture raises; None of several but covered, which rules."""
     raised = [
         name
         for name, limit in limits.items()
         if score_of(name, value_of(name, answer, familiarity), limit) >= 1.0
     ]
-    return [_COVERED] if _COVERED in raised else raised
+    if _COVERED in raised:
+        return _COVERED
+    return raised[0] if len(raised) == 1 else None
 
 
 def value_of(condition: str, answer: Answer, familiarity: Familiarity | None) -> float:
