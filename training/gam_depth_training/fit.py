@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ from torch.utils.data import DataLoader
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_training.batch import (
     Batch,
-    ShardFrames,
     TrainingBatches,
     collate,
     find_shards,
@@ -151,11 +151,10 @@ def fit(
         if weights.exists():
             network.load_state_dict(torch.load(weights, weights_only=True))
         else:
-            # Read anew for each stage, so that rendering may go on while the first ones train.
-            training, validation = split_shards(find_shards(shards), config.validation_shards)
-            frames, held_out = load_shards(training), load_shards(validation)
-            logger.info("%s: %d frames train, %d validate", stage.name, len(frames), len(held_out))
-            _fit_stage(network, config, stage, index, frames, held_out, out, progress, taught)
+            _fit_stage(network, config, stage, index, shards, out, progress, taught)
+            # A trainer and what it trains refer to each other, and Python counts such circles by
+            # objects, not by the gigabytes of frames that they keep alive.
+            gc.collect()
             write_atomically(torch_bytes(network.state_dict()), weights)
     return weights
 
@@ -185,12 +184,15 @@ def _fit_stage(
     config: TrainingConfig,
     stage: StageConfig,
     index: int,
-    frames: ShardFrames,
-    held_out: ShardFrames,
+    shards: Path,
     out: Path,
     progress: bool,
     teacher: Teacher | None,
 ) -> None:
+    # Read anew for each stage, so that rendering may go on while the first ones train.
+    training, validation = split_shards(find_shards(shards), config.validation_shards)
+    frames, held_out = load_shards(training), load_shards(validation)
+    logger.info("%s: %d frames train, %d validate", stage.name, len(frames), len(held_out))
     seed = config.seed + index
     lightning.seed_everything(seed, verbose=False)
     folder = out / f"{index}_{stage.name}"
