@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from gam_depth_ros.core.labels import NYU13
 from gam_depth_training.batch import (
     Batch,
+    ShardFrames,
     TrainingBatches,
     collate,
     find_shards,
