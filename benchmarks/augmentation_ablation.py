@@ -85,7 +85,7 @@ def short(
 ) -> TrainingConfig:
     """Return a config of one stage, without a teacher."""
     stage = dataclasses.replace(
-        config.stages[-1],
+        config.stages[0],
         size_hw=size_hw,
         steps=steps,
         batch_size=batch_size,

@@ -66,8 +66,8 @@ class FrameQuality:
     """What a frame is worth, and how far recent frames are from training.
 
     Attributes:
-        conditions: What is wrong with the picture, the gravest first: covered, frozen, partly_covered,
-            dark, over_exposed, exposure_step, blurred, noisy, out_of_distribution.
+        conditions: What is wrong with the picture, the gravest first: covered, frozen,
+            partly_covered, dark, over_exposed, exposure_step, blurred, noisy, out_of_distribution.
         scores: By condition, how far towards its limit: raised from 1 on. NaN unknown.
         sigma_factor: What these conditions multiplied sigma by, at least 1.
         withheld: Whether the prediction is withheld: it shows nothing.
