@@ -77,7 +77,7 @@ def main() -> None:
             found = scored(config, options.shards, frames, folder)
             scores.setdefault(row, []).append(found)
     (options.out / "ablation.json").write_text(json.dumps(scores, indent=1))
-    Console(width=120).print(table(scores))
+    Console(width=180).print(table(scores))
 
 
 def short(
@@ -139,12 +139,15 @@ def on_recording(
 
 def table(scores: dict[str, list[dict[str, float]]]) -> Table:
     """Return a row for each row of the ablation: means over seeds, and each seed's mean AbsRel."""
-    names = list(next(iter(scores.values()))[0])
-    shown = Table("", "AbsRel by seed", *names)
+    every = list(next(iter(scores.values()))[0])
+    contrasts = [name for name in every if name.endswith(" contrast")]
+    names = [name for name in every if name not in contrasts]
+    shown = Table("", "mean by seed", *names, "mean contrast")
     for row, seeds in scores.items():
         means = [np.mean([seed[name] for seed in seeds]) for name in names]
+        contrast = np.mean([seed[name] for seed in seeds for name in contrasts])
         each = " ".join(f"{seed['mean']:.3f}" for seed in seeds)
-        shown.add_row(row, each, *(f"{value:.3f}" for value in means))
+        shown.add_row(row, each, *(f"{value:.3f}" for value in means), f"{contrast:.2f}")
     return shown
 
 
