@@ -288,8 +288,7 @@ def test_weights_of_other_classes_load_but_for_the_head_and_others_are_refused(t
 
 
 def test_pictures_show_near_bright_unknown_black_and_numbers_apart():
-    depth = np.array([[1.0, 4.0, np.nan, 0.0]])
-    drawn = depth_picture(depth).astype(int).sum(axis=2)[0]
+    drawn = depth_picture(np.array([[1.0, 4.0, np.nan, 0.0]])).astype(int).sum(axis=2)[0]
     assert drawn[0] > drawn[1]
     assert drawn[2] == drawn[3] == 0
     colours = number_colours(np.arange(13)[None])

@@ -26,7 +26,7 @@ def draw_front(points: Sequence[Point], path: Path) -> None:
         )
     for point in points:
         axes.annotate(
-            point.name.replace("_", " "),
+            f"{point.width:g} · {point.size_hw[0]}×{point.size_hw[1]}",  # its marker tells precision
             (point.latency_ms, point.error),
             textcoords="offset points",
             xytext=(4, 4),
@@ -35,7 +35,10 @@ def draw_front(points: Sequence[Point], path: Path) -> None:
     front = sorted((p.latency_ms, p.error) for p in points if p.on_front)
     axes.plot([x for x, _ in front], [y for _, y in front], color="grey", linewidth=1)
     axes.set_xscale("log")
-    axes.set_xlabel("latency of one picture, ms")
+    axes.margins(x=0.15)  # room for the last one's name
+    for formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        formatter("{x:g}")
+    axes.set_xlabel("latency of one picture, ms; names are share of the channels · input")
     axes.set_ylabel("AbsRel")
     axes.legend()
     figure.savefig(path, dpi=120)
