@@ -100,6 +100,13 @@ def test_a_reading_less_sure_than_the_prediction_loses_where_they_disagree():
     assert (result.sigma_m[20:24, 30:34] > 0.02).all()
 
 
+def test_a_sensor_that_is_coarse_by_its_own_model_is_not_refused():
+    sensor_m = metres(2.0)
+    result = fused_once(sensor_m, sensor_m, 1.0, custom_floor_m=1.0, sensor="custom")
+    assert (result.source == SOURCE_FUSED).all()
+    np.testing.assert_allclose(result.depth_m, 2.0, rtol=1e-3)
+
+
 @pytest.mark.parametrize("mode", ["fill", "fuse"])
 @LAWS
 @given(seed=st.integers(0, 1000), factor=st.sampled_from([0.5, 2.0]))
@@ -274,10 +281,12 @@ def test_the_bytes_do_not_depend_on_how_many_threads_opencv_has():
     sensor_m = with_hole(truth, slice(100, 300), slice(200, 500))
     before = cv2.getNumThreads()
     answers = []
-    for threads in (1, 2, 3):
-        cv2.setNumThreads(threads)
-        answers.append(fused_once(sensor_m, 1.3 * truth, 0.3 * truth))
-    cv2.setNumThreads(before)
+    try:
+        for threads in (1, 2, 3):
+            cv2.setNumThreads(threads)
+            answers.append(fused_once(sensor_m, 1.3 * truth, 0.3 * truth))
+    finally:
+        cv2.setNumThreads(before)
     for one in answers[1:]:
         assert one.depth_m.tobytes() == answers[0].depth_m.tobytes()
         assert one.sigma_m.tobytes() == answers[0].sigma_m.tobytes()

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ def gap(
     data: Annotated[list[Path], typer.Option(help="Recording, for each: sequence folder or bag.")],
     out: Annotated[Path, typer.Option(help="Folder for gap.json and gap.png.")],
     frames: Annotated[int, typer.Option(min=1, help="Most pictures of a recording.")] = 100,
+    rendered: Annotated[int, typer.Option(min=1, help="Most pictures of the shards.")] = 1600,
     most_shards: Annotated[
         int, typer.Option(min=1, help="Shards to read, evenly spread; as many pictures of each.")
     ] = 16,
@@ -51,11 +52,11 @@ def gap(
             rooms[room_of(path)].append(recorded_pictures(path, frames))
         every = find_shards(shards)
         paths = [every[index] for index in evenly(len(every), most_shards)]
-        rendered = chain.from_iterable(
-            shard_pictures([path], max(1, 16 * frames // len(paths)))
+        pictures_of_shards = chain.from_iterable(
+            shard_pictures([path], max(1, rendered // len(paths)))
             for path in track(paths, "shards", console=console, transient=True)
         )
-        synthetic = quantiles_of(rendered)
+        synthetic = quantiles_of(pictures_of_shards)
         recorded = {
             room: quantiles_of(chain(*pictures))
             for room, pictures in track(
@@ -64,12 +65,17 @@ def gap(
         }
         gaps = domain_gap(synthetic, recorded)
         draw_domain_gap(synthetic, recorded, gaps, out / "gap.png")
-        content = {name: dataclasses.asdict(found) for name, found in gaps.items()}
-        (out / "gap.json").write_text(json.dumps(content, indent=1))
+        content = {name: _without_nan(dataclasses.asdict(found)) for name, found in gaps.items()}
+        (out / "gap.json").write_text(json.dumps(content, indent=1, allow_nan=False))
     except (ValueError, OSError, BagError) as error:
         raise fail(error) from error
     console.print(_table(gaps, len(paths), recorded))
     console.print(f"{out / 'gap.json'}, {out / 'gap.png'}", soft_wrap=True)
+
+
+def _without_nan(gap: dict[str, Any]) -> dict[str, Any]:
+    """NaN is no JSON: what could not be measured is null."""
+    return {name: None if value != value else value for name, value in gap.items()}
 
 
 def _table(gaps: Mapping[str, Gap], shards: int, rooms: Mapping[str, object]) -> Table:

@@ -26,7 +26,7 @@ def draw_front(points: Sequence[Point], path: Path) -> None:
         )
     for point in points:
         axes.annotate(
-            f"{point.width:g} · {point.size_hw[0]}×{point.size_hw[1]}",  # the marker tells precision
+            f"{point.width:g} · {point.size_hw[0]}×{point.size_hw[1]}",
             (point.latency_ms, point.error),
             textcoords="offset points",
             xytext=(4, 4),

@@ -194,11 +194,11 @@ def _words(condition: str, value: float, limit: float) -> str:
 
 
 class Familiarity:
-    """Distance of a picture's features from those seen in training.
+    """Distance of a picture's features from those of the reference pictures.
 
     Features are pooled activations, positive and skewed, so they are compared after
     :func:`compressed`. The squared distance is half the mean of z²/λ along the K largest axes and
-    half the rest's share of its mean square: 1 is an average training picture. Both halves
+    half the rest's share of its mean square: 1 is an average picture of them. Both halves
     count alike, while in the Mahalanobis distance of Lee et al. (2018) the many small axes,
     poorly known, would drown the large ones.
 

@@ -60,7 +60,7 @@ class ConditionLimit:
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """Where the network's pooled features lay in training.
+    """Where the network's pooled features lay in the reference pictures.
 
     The covariance is kept as its K largest axes plus one variance for all the rest, the model of
     probabilistic principal components (Tipping & Bishop 1999). Arrays are little-endian float16

@@ -31,6 +31,8 @@ from gam_depth_ros.core.optical_flow import (
 from gam_depth_ros.core.sampling import network_step
 from gam_depth_ros.core.temporal_config import FLOW, TemporalConfig
 
+_LEAST_SIDE_PX = 16  # of what optical flow takes
+
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
@@ -115,7 +117,7 @@ class PictureTracker:
 def _coarse(size_hw: tuple[int, int]) -> tuple[int, int]:
     """Return height and width of the grid on which pictures are compared."""
     height, width = size_hw
-    step = network_step(height * width)
+    step = max(1, min(network_step(height * width), min(size_hw) // _LEAST_SIDE_PX))
     return -(-height // step), -(-width // step)
 
 
