@@ -50,7 +50,8 @@ class Rig:
         graph.listen(Image, OUT)
         self.stamp_ns = 100 * SECOND_NS
         self.publish = driver.start(graph.node)
-        for topic in filter(None, (driver.image, driver.depth, driver.camera_info)):
+        inputs = driver.image, driver.depth, driver.camera_info, driver.depth_info
+        for topic in filter(None, inputs):
             graph.spin_until(lambda t=topic: graph.node.count_subscribers(t) > 0, topic)
         graph.wait_for_publisher(OUT)
         graph.spin(0.3)
