@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import chain
@@ -73,6 +74,10 @@ def gap(
     console.print(f"{out / 'gap.json'}, {out / 'gap.png'}", soft_wrap=True)
 
 
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
 def _without_nan(gap: dict[str, Any]) -> dict[str, Any]:
     """NaN is no JSON: what could not be measured is null."""
     return {name: None if value != value else value for name, value in gap.items()}
@@ -81,7 +86,7 @@ def _without_nan(gap: dict[str, Any]) -> dict[str, Any]:
 def _table(gaps: Mapping[str, Gap], shards: int, rooms: Mapping[str, object]) -> Table:
     table = Table(
         "statistic", "synthetic", "recorded", "distance", "between rooms",
-        title="distances in the recordings' spread",
+        title="distances in the synthetic rooms' spread",
         caption=f"{shards} shards, {len(rooms)} recorded rooms",
     )  # fmt: skip
     for name, found in gaps.items():
@@ -89,7 +94,7 @@ def _table(gaps: Mapping[str, Gap], shards: int, rooms: Mapping[str, object]) ->
             name,
             "{:.2f} ± {:.2f}".format(*found.synthetic),
             "{:.2f} ± {:.2f}".format(*found.recorded),
-            f"{found.distance:.2f}",
-            f"{found.between_rooms:.2f}",
+            _shown(found.distance),
+            _shown(found.between_rooms),
         )
     return table

@@ -2,8 +2,9 @@
 
 What a network learns on rendered rooms holds on a robot as far as the pictures are alike. Each
 statistic is compared by the 1-Wasserstein distance (area between the distribution functions), in
-standard deviations of the recordings, so that all can be read in one table. The same distance
-between one recorded room and another says how much is only one place differing from the next.
+standard deviations of the synthetic pictures, so that all can be read in one table. The same
+distance between one recorded room and another says how much is only one place differing from the
+next.
 """
 
 from __future__ import annotations
@@ -145,8 +146,9 @@ def domain_gap(synthetic: Samples, rooms: Mapping[str, Samples]) -> dict[str, Ga
         if not recorded or name not in synthetic:
             continue
         pooled = quantiles(np.concatenate(recorded))
-        # Float noise of recordings that do not vary is no measure of anything.
-        spread = float(pooled.std()) if pooled.std() > _LEAST_SPREAD else float("nan")
+        # Of the rooms that train, which are many: one recording may hardly vary at all.
+        spread = float(synthetic[name].std())
+        spread = spread if spread > _LEAST_SPREAD else float("nan")
         apart = [distance(one, other) / spread for one, other in combinations(recorded, 2)]
         found[name] = Gap(
             (float(synthetic[name].mean()), float(synthetic[name].std())),

@@ -32,7 +32,8 @@ def draw_domain_gap(
     for axes, (name, gap) in zip(grid, gaps.items(), strict=False):
         with_it = {room: samples[name] for room, samples in rooms.items() if name in samples}
         _histograms(axes, synthetic[name], with_it)
-        axes.set_title(f"{name}: {gap.distance:.2f} (rooms {gap.between_rooms:.2f})", fontsize=10)
+        apart = "" if np.isnan(gap.between_rooms) else f" (rooms {gap.between_rooms:.2f})"
+        axes.set_title(f"{name}: {gap.distance:.2f}{apart}", fontsize=10)
         axes.set_xlabel(STATISTICS[name], fontsize=8)
     for axes in grid[len(gaps) :]:
         axes.remove()
