@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from limits_by_room import print_rooms
 
 from gam_depth_ros.core.exposure_watch import ExposureWatch
 from gam_depth_ros.core.health_config import LimitConfig
@@ -71,21 +72,16 @@ def main() -> None:
     for folder in options.recordings:
         rooms[room_of(folder)].append(look(folder))
     usual = {room: [x for seen in runs for x in changes(seen)] for room, runs in rooms.items()}
+    faulty = {
+        light: {
+            room: [x for seen in runs for x in first_frames(seen, light)]
+            for room, runs in rooms.items()
+        }
+        for light in LIGHTS
+    }
     print("room: frames, largest change, limit from the other rooms, false alarms; then steps seen")
     print(f"in their first frame, %, by light {LIGHTS}, and with the shipped limit")
-    shipped = LimitConfig().exposure_step
-    for room, runs in rooms.items():
-        limit = 2 * max((max(x) for name, x in usual.items() if name != room), default=shipped / 2)
-        alarms = sum(x >= limit for x in usual[room])
-        cells = []
-        for light in LIGHTS:
-            steps = np.array([x for seen in runs for x in first_frames(seen, light)])
-            shares = (100 * np.mean(steps >= bound) for bound in (limit, shipped))
-            cells.append("/".join(f"{share:.0f}" for share in shares))
-        print(
-            f"{room:28}{len(usual[room]):6d}{max(usual[room]):8.3f}{limit:8.3f}{alarms:4d}   "
-            + "  ".join(f"{cell:>8}" for cell in cells)
-        )
+    print_rooms(usual, faulty, LimitConfig().exposure_step)
 
 
 if __name__ == "__main__":

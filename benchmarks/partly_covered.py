@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from limits_by_room import print_rooms
 
 from gam_depth_ros.core.cover_watch import CoverWatch
 from gam_depth_ros.core.health_config import LimitConfig
@@ -72,22 +73,14 @@ def main() -> None:
     for seed, folder in enumerate(options.recordings):
         rooms[room_of(folder)].append(look(folder, seed))
     usual = {room: [x for found in runs for x in found[0.0]] for room, runs in rooms.items()}
-    shipped = LimitConfig().partly_covered_share
+    faulty = {
+        share: {room: [x for found in runs for x in found[share]] for room, runs in rooms.items()}
+        for share in SHARES
+    }
     print("room: frames, largest figure, limit from the other rooms, false alarms; then frames, a")
     print(f"second after the start, that are seen, %, by covered share {SHARES}, with the limit")
     print("from the other rooms / the shipped one")
-    for room, runs in rooms.items():
-        limit = 2 * max((max(x) for name, x in usual.items() if name != room), default=shipped / 2)
-        alarms = sum(x >= limit for x in usual[room])
-        cells = []
-        for share in SHARES:
-            values = np.array([x for found in runs for x in found[share]])
-            seen = (100 * np.mean(values >= bound) for bound in (limit, shipped))
-            cells.append("/".join(f"{part:.0f}" for part in seen))
-        print(
-            f"{room:28}{len(usual[room]):6d}{max(usual[room]):8.3f}{limit:8.3f}{alarms:4d}   "
-            + "  ".join(f"{cell:>8}" for cell in cells)
-        )
+    print_rooms(usual, faulty, LimitConfig().partly_covered_share)
 
 
 if __name__ == "__main__":
