@@ -48,8 +48,8 @@ class Gap:
     Attributes:
         synthetic: Mean and standard deviation, in the statistic's unit.
         recorded: The same of the recordings, every room with the same weight.
-        distance: From the synthetic pictures to the recorded ones, in the latter's standard
-            deviations.
+        distance: From the synthetic pictures to the recorded ones, in the former's standard
+            deviations; NaN where those do not vary.
         between_rooms: Mean distance of one recorded room to another, in the same unit; NaN with
             fewer than two rooms.
     """
